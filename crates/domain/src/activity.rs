@@ -1,0 +1,44 @@
+//! The activity timeline: what happened on an account, for the person and for support.
+
+use crate::Timestamp;
+use crate::ids::{ActivityId, UserId};
+use crate::user::vocabulary;
+
+vocabulary! {
+    /// What the service itself writes into the timeline.
+    ActivityAction {
+        /// The account was made.
+        SignUp = "sign_up",
+        /// A session began.
+        SignIn = "sign_in",
+        /// A sign-in was refused: wrong password, disabled account, too many guesses.
+        SignInRefused = "sign_in_refused",
+        /// A session was ended by its owner.
+        SignOut = "sign_out",
+        /// A refresh token was refused that once was good: its session is over.
+        RefreshRefused = "refresh_refused",
+        /// A spent refresh token came back; the session was ended.
+        RefreshReused = "refresh_reused",
+        /// The password was changed.
+        PasswordChanged = "password_changed",
+        /// A change of password was refused.
+        PasswordChangeRefused = "password_change_refused",
+        /// Name or picture were changed.
+        ProfileChanged = "profile_changed",
+    }
+}
+
+/// A row of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivityEntry {
+    /// Its identifier.
+    pub id: ActivityId,
+    /// On whose account it happened.
+    pub user_id: UserId,
+    /// What happened.
+    pub action: ActivityAction,
+    /// What is worth knowing about it, by name. Never a secret.
+    pub details: Vec<(&'static str, String)>,
+    /// When.
+    pub at: Timestamp,
+}

@@ -1,0 +1,112 @@
+//! The audit trail: who used a privilege, on whom, and what it changed.
+
+use std::net::IpAddr;
+
+use crate::Timestamp;
+use crate::ids::{AuditId, UserId};
+use crate::user::{User, vocabulary};
+
+vocabulary! {
+    /// A use of privilege.
+    AuditAction {
+        /// An account was made or promoted from the command line.
+        UserCreated = "user.create",
+        /// Tier, role, profile or verification were changed.
+        UserUpdated = "user.update",
+        /// An account was closed.
+        UserDisabled = "user.disable",
+        /// An account was opened again.
+        UserEnabled = "user.enable",
+        /// A person was erased.
+        UserDeleted = "user.delete",
+    }
+}
+
+/// By which door somebody came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// By a request, from this address.
+    Http(Option<IpAddr>),
+    /// From the operator's command line.
+    CommandLine,
+}
+
+/// One field that changed. What identifies a person has no values here, only the fact: an audit row outlives their erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// The field's name in the API.
+    pub field: &'static str,
+    /// What it was, where that may be kept.
+    pub before: Option<String>,
+    /// What it became, where that may be kept.
+    pub after: Option<String>,
+}
+
+/// A row of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its identifier.
+    pub id: AuditId,
+    /// Who did it.
+    pub actor: UserId,
+    /// To whose account.
+    pub subject: Option<UserId>,
+    /// What was done.
+    pub action: AuditAction,
+    /// What it changed.
+    pub changes: Vec<FieldChange>,
+    /// From where.
+    pub origin: Origin,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is different between two states of an account, in the words of the audit trail.
+#[must_use]
+pub fn changes(before: &User, after: &User) -> Vec<FieldChange> {
+    let kept = |field, before: String, after: String| {
+        (before != after).then_some(FieldChange { field, before: Some(before), after: Some(after) })
+    };
+    let fact = |field, changed: bool| changed.then_some(FieldChange { field, before: None, after: None });
+    let standing = |user: &User| user.disabled_at.is_some().to_string();
+    [
+        fact("email", before.email != after.email),
+        fact("fullName", before.full_name != after.full_name),
+        fact("avatarUrl", before.avatar_url != after.avatar_url),
+        kept("subscriptionTier", before.subscription_tier.to_string(), after.subscription_tier.to_string()),
+        kept("role", before.role.to_string(), after.role.to_string()),
+        kept("emailVerified", before.email_verified.to_string(), after.email_verified.to_string()),
+        kept("disabled", standing(before), standing(after)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::FullName;
+    use crate::user::tests::ada;
+    use crate::user::{Role, SubscriptionTier};
+
+    #[test]
+    fn what_changed_is_named_with_its_values() {
+        let after = User { role: Role::Admin, subscription_tier: SubscriptionTier::Pro, ..ada() };
+        let told = changes(&ada(), &after);
+        assert_eq!(told.iter().map(|change| change.field).collect::<Vec<_>>(), ["subscriptionTier", "role"]);
+        assert_eq!(told[1].before.as_deref(), Some("user"));
+        assert_eq!(told[1].after.as_deref(), Some("admin"));
+    }
+
+    #[test]
+    fn what_identifies_a_person_leaves_no_value() {
+        let after = User { full_name: FullName::parse("Augusta").ok(), ..ada() };
+        assert_eq!(changes(&ada(), &after), [FieldChange { field: "fullName", before: None, after: None }]);
+    }
+
+    #[test]
+    fn no_change_is_no_entry() {
+        assert_eq!(changes(&ada(), &ada()), []);
+    }
+}

@@ -1,0 +1,30 @@
+//! What Subtle is about, without the machinery: entities, value types, rules and ports.
+//!
+//! Values are parsed once at the edge into types that cannot be wrong; rules are pure functions of an entity and the time they
+//! are given; ports are the traits through which use cases reach storage, secrets and time. Nothing here does I/O, reads a
+//! clock, draws a random number or knows a framework.
+//!
+//! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
+//! [`session`], [`billing`], [`activity`], [`audit`] and [`throttle`] the entities and their rules; [`directory`] what
+//! administrators look at; [`ports`] the ways out.
+
+#![warn(missing_docs)]
+
+pub mod activity;
+pub mod audit;
+pub mod billing;
+pub mod decimal;
+pub mod directory;
+pub mod email;
+pub mod ids;
+pub mod money;
+pub mod password;
+pub mod ports;
+pub mod session;
+pub mod text;
+pub mod throttle;
+pub mod token;
+pub mod user;
+
+/// A point in time, UTC. Stored with milliseconds; the clock port gives no more than that.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,0 +1,26 @@
+use crate::Timestamp;
+use crate::ids::{ActivityId, AuditId, SessionId, TokenId, UserId};
+
+/// The time. Read once per use case and passed on as a value.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// Now, in whole milliseconds: what the database's columns keep.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where identifiers and other chance comes from.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait IdGenerator: Send + Sync {
+    /// For an account.
+    fn user_id(&self) -> UserId;
+    /// For a session.
+    fn session_id(&self) -> SessionId;
+    /// For an access token.
+    fn token_id(&self) -> TokenId;
+    /// For a row of the timeline.
+    fn activity_id(&self) -> ActivityId;
+    /// For a row of the audit trail.
+    fn audit_id(&self) -> AuditId;
+    /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).
+    fn salt(&self) -> [u8; 16];
+}

@@ -1,0 +1,79 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::Timestamp;
+use crate::ids::{SessionId, UserId};
+use crate::password::PasswordHash;
+use crate::session::{Generation, RevocationReason, Session, SessionPolicy};
+use crate::token::TokenDigest;
+use crate::user::User;
+
+/// A session that is about to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// The session, in its first generation.
+    pub session: Session,
+    /// The digest of its first refresh token.
+    pub digest: TokenDigest,
+}
+
+/// Sessions, a statement at a time.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Begins a session of an active account whose hash still is `verified`; `false` if it no longer is either.
+    async fn begin(&self, new: &NewSession, verified: &PasswordHash) -> Result<bool, StoreError>;
+    /// A session and whose it is.
+    async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError>;
+    /// Steps a session from its generation to `next`, if nobody was faster and it is not revoked.
+    async fn rotate(
+        &self,
+        session: &Session,
+        next: Generation,
+        digest: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Ends a session and tells all replicas; `false` if there is none or it was ended before.
+    async fn revoke(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// A user's live sessions, last used first: at most `limit`, behind `after`.
+    async fn live(
+        &self,
+        user: &UserId,
+        policy: &SessionPolicy,
+        now: Timestamp,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
+    /// Ends all sessions of a user but `keep`, tells all replicas, and names those that were ended.
+    async fn revoke_others(
+        &self,
+        user: &UserId,
+        keep: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError>;
+}
+
+/// Sessions inside a unit of work.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait SessionRepository: Send {
+    /// Begins a session.
+    async fn add(&mut self, new: &NewSession) -> Result<(), StoreError>;
+    /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
+    async fn revoke_all<'a>(
+        &mut self,
+        user: &UserId,
+        keep: Option<&'a SessionId>,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError>;
+    /// Deletes all sessions of a user, and tells all replicas on commit that no token of theirs holds any more.
+    async fn delete_all(&mut self, user: &UserId) -> Result<(), StoreError>;
+}

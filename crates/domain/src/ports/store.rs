@@ -1,0 +1,53 @@
+use std::error::Error;
+
+use async_trait::async_trait;
+
+use super::{AuditLog, SessionRepository, UserRepository};
+
+/// Why the store did not do as it was asked. That something is not there is no error but a `None`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A rule of the database was broken that the caller did not ask about.
+    #[error("the store refused a value: {0}")]
+    Conflict(#[source] Box<dyn Error + Send + Sync>),
+    /// A row holds what this program can't read.
+    #[error("a row of {table} holds an unfit {column}")]
+    Corrupt {
+        /// The row's table.
+        table: &'static str,
+        /// The column at fault.
+        column: &'static str,
+    },
+    /// The work was undone through no fault of its own (a deadlock, a changed schema): doing it all again will help.
+    #[error("the store asks for another try")]
+    Again(#[source] Box<dyn Error + Send + Sync>),
+    /// The store can't be reached, or takes too long.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The statement is wrong: a defect of this program.
+    #[error("the store did not understand a statement")]
+    Defect(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Where everything is kept.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a unit of work.
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
+}
+
+/// Changes that happen together or not at all. Dropped without [`UnitOfWork::commit`], none of them has happened.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// Accounts.
+    fn users(&mut self) -> &mut dyn UserRepository;
+    /// Sessions.
+    fn sessions(&mut self) -> &mut dyn SessionRepository;
+    /// The audit trail.
+    fn audit(&mut self) -> &mut dyn AuditLog;
+    /// Makes all of it so.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// Undoes all of it in good order. Dropping does too, at the price of the connection.
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError>;
+}

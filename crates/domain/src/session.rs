@@ -1,0 +1,257 @@
+//! Sessions: how long they live, and what becomes of a refresh token that is presented.
+
+use std::cmp::Ordering;
+
+use chrono::TimeDelta;
+
+use crate::Timestamp;
+use crate::ids::{SessionId, UserId};
+use crate::user::vocabulary;
+
+/// How often a session's refresh token has been rotated. The current token carries the session's own generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(i32);
+
+impl Generation {
+    /// That of the token with which a session starts.
+    pub const FIRST: Self = Self(0);
+
+    /// Takes what a row or a token says.
+    #[must_use]
+    pub fn new(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// The next one. At the end of the range it stays where it is, and the session can only expire: two thousand million
+    /// refreshes are 68 years of one a second.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+vocabulary! {
+    /// Why a session was ended before its time.
+    RevocationReason {
+        /// They signed out.
+        SignOut = "sign_out",
+        /// They ended it from another session.
+        User = "user",
+        /// An administrator ended it.
+        Admin = "admin",
+        /// A spent refresh token was presented: somebody has a copy (RFC 9700, 4.14.2).
+        Reuse = "reuse",
+        /// The password was changed.
+        PasswordChange = "password_change",
+        /// The account was disabled.
+        Disabled = "disabled",
+        /// The person was erased.
+        Deleted = "deleted",
+    }
+}
+
+/// How long sessions and tokens live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// Life of an access token.
+    pub access_token: TimeDelta,
+    /// Life of a session, however much it is used (ASVS 7.3.2).
+    pub absolute: TimeDelta,
+    /// Life of a session that is not used (ASVS 7.3.1).
+    pub idle: TimeDelta,
+    /// How long the parent of the current refresh token is answered with that same current token, so that a lost answer and
+    /// parallel tabs sign nobody out.
+    pub grace: TimeDelta,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            access_token: TimeDelta::minutes(15),
+            absolute: TimeDelta::days(90),
+            idle: TimeDelta::days(30),
+            grace: TimeDelta::seconds(10),
+        }
+    }
+}
+
+/// Where a client comes from, as it told us.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Its address, as far as trusted proxies vouch for it.
+    pub ip_address: Option<std::net::IpAddr>,
+    /// Its `User-Agent`, cut to 512 characters and freed of control characters.
+    pub user_agent: Option<String>,
+}
+
+/// A signed-in device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The claim `sid` of its access tokens.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The generation of its current refresh token.
+    pub generation: Generation,
+    /// Random; the key of its refresh tokens' MACs is derived from it.
+    pub salt: Vec<u8>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends at the latest. Refreshing never moves it.
+    pub expires_at: Timestamp,
+    /// When its current refresh token was made.
+    pub last_used_at: Timestamp,
+    /// Since when it is ended, if it is.
+    pub revoked_at: Option<Timestamp>,
+    /// The client that began it.
+    pub client: ClientInfo,
+}
+
+/// What becomes of a refresh token whose MAC holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshDecision {
+    /// It is the current one: step to this generation.
+    Rotate(Generation),
+    /// It is the direct parent, within the grace: answer with the token of this generation, the current one, again.
+    Repeat(Generation),
+    /// It was spent: end the session, for somebody has a copy.
+    Reuse,
+    /// The session is over, or the token is ahead of it (the database was restored from before the token was made).
+    Refuse,
+}
+
+impl Session {
+    /// Whether the session can still be used at `now`.
+    #[must_use]
+    pub fn is_live(&self, policy: &SessionPolicy, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at && now < self.last_used_at + policy.idle
+    }
+
+    /// Decides on a refresh token of generation `presented` (RFC 9700, 4.14.2; ASVS 10.4.5).
+    #[must_use]
+    pub fn decide_refresh(
+        &self,
+        presented: Generation,
+        policy: &SessionPolicy,
+        now: Timestamp,
+    ) -> RefreshDecision {
+        if !self.is_live(policy, now) {
+            return RefreshDecision::Refuse;
+        }
+        match presented.cmp(&self.generation) {
+            Ordering::Equal => RefreshDecision::Rotate(self.generation.next()),
+            Ordering::Less
+                if presented.next() == self.generation && now <= self.last_used_at + policy.grace =>
+            {
+                RefreshDecision::Repeat(self.generation)
+            }
+            Ordering::Less => RefreshDecision::Reuse,
+            Ordering::Greater => RefreshDecision::Refuse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const POLICY: SessionPolicy = SessionPolicy {
+        access_token: TimeDelta::minutes(15),
+        absolute: TimeDelta::days(90),
+        idle: TimeDelta::days(30),
+        grace: TimeDelta::seconds(10),
+    };
+
+    fn began() -> Timestamp {
+        chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()
+    }
+
+    fn session(generation: i32) -> Session {
+        Session {
+            id: SessionId::parse("s1").unwrap(),
+            user_id: UserId::parse("u1").unwrap(),
+            generation: Generation::new(generation),
+            salt: vec![0; 16],
+            created_at: began(),
+            expires_at: began() + POLICY.absolute,
+            last_used_at: began(),
+            revoked_at: None,
+            client: ClientInfo::default(),
+        }
+    }
+
+    fn decide(presented: i32, after: TimeDelta) -> RefreshDecision {
+        session(5).decide_refresh(Generation::new(presented), &POLICY, began() + after)
+    }
+
+    #[test]
+    fn the_current_token_steps_forward() {
+        assert_eq!(decide(5, TimeDelta::zero()), RefreshDecision::Rotate(Generation::new(6)));
+        assert_eq!(decide(5, TimeDelta::days(29)), RefreshDecision::Rotate(Generation::new(6)));
+    }
+
+    #[test]
+    fn the_direct_parent_is_answered_alike_within_the_grace_and_is_reuse_after_it() {
+        assert_eq!(decide(4, TimeDelta::zero()), RefreshDecision::Repeat(Generation::new(5)));
+        assert_eq!(decide(4, POLICY.grace), RefreshDecision::Repeat(Generation::new(5)));
+        assert_eq!(decide(4, POLICY.grace + TimeDelta::milliseconds(1)), RefreshDecision::Reuse);
+    }
+
+    #[test]
+    fn a_grandparent_is_reuse_even_within_the_grace() {
+        assert_eq!(decide(3, TimeDelta::zero()), RefreshDecision::Reuse);
+        assert_eq!(decide(0, TimeDelta::zero()), RefreshDecision::Reuse);
+    }
+
+    #[test]
+    fn a_token_ahead_of_its_session_is_refused_without_harm() {
+        assert_eq!(decide(6, TimeDelta::zero()), RefreshDecision::Refuse);
+    }
+
+    #[test]
+    fn an_idle_session_ends() {
+        assert_eq!(decide(5, POLICY.idle), RefreshDecision::Refuse);
+        assert!(matches!(decide(5, POLICY.idle - TimeDelta::milliseconds(1)), RefreshDecision::Rotate(_)));
+    }
+
+    #[test]
+    fn a_session_in_use_ends_at_its_absolute_end() {
+        let busy = Session { last_used_at: began() + TimeDelta::days(89), ..session(5) };
+        let end = began() + POLICY.absolute;
+        let presented = Generation::new(5);
+        assert_eq!(busy.decide_refresh(presented, &POLICY, end), RefreshDecision::Refuse);
+        let before = busy.decide_refresh(presented, &POLICY, end - TimeDelta::milliseconds(1));
+        assert_eq!(before, RefreshDecision::Rotate(Generation::new(6)));
+    }
+
+    #[test]
+    fn a_revoked_session_refuses_every_generation() {
+        let revoked = Session { revoked_at: Some(began()), ..session(5) };
+        for presented in 0..8 {
+            let decision = revoked.decide_refresh(Generation::new(presented), &POLICY, began());
+            assert_eq!(decision, RefreshDecision::Refuse, "{presented}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_current_token_and_its_parent_are_ever_answered(current in 0i32..1000, presented in 0i32..1000, ms in 0i64..40_000) {
+            let now = began() + TimeDelta::milliseconds(ms);
+            let decision = session(current).decide_refresh(Generation::new(presented), &POLICY, now);
+            let expected = match current - presented {
+                0 => RefreshDecision::Rotate(Generation::new(current + 1)),
+                1 if ms <= 10_000 => RefreshDecision::Repeat(Generation::new(current)),
+                behind if behind > 0 => RefreshDecision::Reuse,
+                _ => RefreshDecision::Refuse,
+            };
+            prop_assert_eq!(decision, expected);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What people write about themselves: bounded, without control characters, kept exactly as given.
+
+/// Why a text is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidText {
+    /// Nothing but white space.
+    #[error("must not be blank")]
+    Blank,
+    /// Over the limit, which is named in characters.
+    #[error("must be at most {0} characters")]
+    TooLong(usize),
+    /// Holds a control character: NUL, line breaks, escape sequences (ASVS 16.4.1).
+    #[error("must not contain control characters")]
+    Control,
+    /// No web address.
+    #[error("must be an http:// or https:// address")]
+    NoUrl,
+}
+
+fn bounded(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
+    if text.trim().is_empty() {
+        return Err(InvalidText::Blank);
+    }
+    if text.chars().nth(most).is_some() {
+        return Err(InvalidText::TooLong(most));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidText::Control);
+    }
+    Ok(text.into())
+}
+
+/// A person's name: 1 to 200 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullName(Box<str>);
+
+impl FullName {
+    /// Takes a name as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        bounded(text, 200).map(Self)
+    }
+
+    /// A name as the database holds it: another program may have written it, so it is taken as it is.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a person's picture is: an `http` or `https` address of at most 2,048 characters. We never fetch it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AvatarUrl(Box<str>);
+
+impl AvatarUrl {
+    /// Takes a web address as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let text = bounded(text, 2_048)?;
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or(InvalidText::NoUrl)?;
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if host.is_empty() || text.chars().any(|c| c.is_whitespace() || "<>\"`\\".contains(c)) {
+            return Err(InvalidText::NoUrl);
+        }
+        Ok(Self(text))
+    }
+
+    /// An address as the database holds it: another program may have written it, so it is taken as it is.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kept_as_they_are_written() {
+        for text in [
+            "Ada",
+            " Ada Lovelace ",
+            "李小龍",
+            "O'Brien; DROP TABLE users",
+            "\u{202e}evil",
+            "🦀",
+            &"x".repeat(200),
+        ] {
+            assert_eq!(FullName::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn blank_long_and_controlling_names_are_refused() {
+        assert_eq!(FullName::parse(""), Err(InvalidText::Blank));
+        assert_eq!(FullName::parse(" \u{a0}"), Err(InvalidText::Blank));
+        assert_eq!(FullName::parse(&"x".repeat(201)), Err(InvalidText::TooLong(200)));
+        for text in ["a\0b", "a\r\nb", "a\u{1b}[31mb", "a\u{85}b"] {
+            assert_eq!(FullName::parse(text), Err(InvalidText::Control), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn avatars_are_web_addresses_and_nothing_that_runs() {
+        assert!(AvatarUrl::parse("https://example.com/a.png?x=1#y").is_ok());
+        for text in [
+            "javascript:alert(1)",
+            "data:image/png;base64,xx",
+            "https://",
+            "https:///x",
+            "http://a b",
+            "ftp://x.io",
+        ] {
+            assert_eq!(AvatarUrl::parse(text), Err(InvalidText::NoUrl), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Tokens as the rest of the house sees them: opaque, and unable to print themselves (ASVS 16.2.5).
+
+use std::fmt;
+
+use crate::Timestamp;
+use crate::ids::{SessionId, TokenId, UserId};
+use crate::session::Generation;
+use crate::user::Role;
+
+macro_rules! opaque {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Wraps a token.
+            #[must_use]
+            pub fn new(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The token itself, for the one it was made for.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
+}
+
+opaque! {
+    /// A signed access token: a JWT (RFC 9068).
+    AccessToken
+}
+opaque! {
+    /// A refresh token, opaque to clients.
+    RefreshToken
+}
+opaque! {
+    /// The SHA-256 of a token, in lower-case hexadecimal: what the database keeps of it.
+    TokenDigest
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessClaims {
+    /// `sub`: whose it is.
+    pub user_id: UserId,
+    /// `sid`: the session it belongs to.
+    pub session_id: SessionId,
+    /// `role`: what they might do when it was made. Privileged routes ask the database.
+    pub role: Role,
+    /// `jti`.
+    pub token_id: TokenId,
+    /// `iat` and `nbf`.
+    pub issued_at: Timestamp,
+    /// `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// Why an access token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAccessToken {
+    /// Past its `exp`.
+    #[error("the access token has expired")]
+    Expired,
+    /// Its session was ended.
+    #[error("the session of the access token was ended")]
+    Revoked,
+    /// Anything else: not ours, tampered with, of another kind.
+    #[error("the access token is not valid")]
+    Malformed,
+}
+
+/// What a refresh token says of itself; to be believed once its MAC has been checked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresentedRefreshToken {
+    /// Whose it claims to be.
+    pub user_id: UserId,
+    /// The session it claims to belong to.
+    pub session_id: SessionId,
+    /// The generation that it claims.
+    pub generation: Generation,
+    /// HMAC-SHA-256 over the claims.
+    pub mac: [u8; 32],
+}
+
+impl fmt::Debug for PresentedRefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresentedRefreshToken")
+            .field("user_id", &self.user_id)
+            .field("session_id", &self.session_id)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_do_not_print_themselves() {
+        let printed = format!("{:?} {:?}", RefreshToken::new("rt-secret"), AccessToken::new("at-secret"));
+        assert_eq!(printed, "RefreshToken(…) AccessToken(…)");
+        let presented = PresentedRefreshToken {
+            user_id: UserId::parse("u").unwrap(),
+            session_id: SessionId::parse("s").unwrap(),
+            generation: Generation::FIRST,
+            mac: [7; 32],
+        };
+        assert!(!format!("{presented:?}").contains('7'));
+    }
+}
