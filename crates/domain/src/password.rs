@@ -77,6 +77,12 @@ impl PasswordAttempt {
     pub fn expose(&self) -> Option<&str> {
         self.0.as_deref()
     }
+
+    /// The attempt as a password to be hashed again, once it has been verified.
+    #[must_use]
+    pub fn verified(self) -> Option<Password> {
+        self.0.map(Password)
+    }
 }
 
 impl fmt::Debug for PasswordAttempt {

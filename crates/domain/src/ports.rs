@@ -24,7 +24,7 @@ pub use limits::GuessLimiter;
 pub use passwords::{HasherBusy, PasswordHasher};
 pub use records::{ActivityLog, AuditLog};
 pub use revocations::{Revocation, Revocations};
-pub use sessions::{NewSession, SessionRepository, Sessions};
+pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use tokens::{AccessTokens, RefreshTokens, SigningKey};
 pub use users::{Accounts, Credentials, NewUser, UserRepository};

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use crate::Timestamp;
 use crate::ids::{SessionId, UserId};
+use crate::token::TokenDigest;
 use crate::user::vocabulary;
 
 /// How often a session's refresh token has been rotated. The current token carries the session's own generation.
@@ -99,6 +100,8 @@ pub struct Session {
     pub user_id: UserId,
     /// The generation of its current refresh token.
     pub generation: Generation,
+    /// The digest of its current refresh token.
+    pub digest: TokenDigest,
     /// Random; the key of its refresh tokens' MACs is derived from it.
     pub salt: Vec<u8>,
     /// When it began.
@@ -178,6 +181,7 @@ mod tests {
             id: SessionId::parse("s1").unwrap(),
             user_id: UserId::parse("u1").unwrap(),
             generation: Generation::new(generation),
+            digest: TokenDigest::new("00"),
             salt: vec![0; 16],
             created_at: began(),
             expires_at: began() + POLICY.absolute,

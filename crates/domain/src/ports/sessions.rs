@@ -8,21 +8,12 @@ use crate::session::{Generation, RevocationReason, Session, SessionPolicy};
 use crate::token::TokenDigest;
 use crate::user::User;
 
-/// A session that is about to begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSession {
-    /// The session, in its first generation.
-    pub session: Session,
-    /// The digest of its first refresh token.
-    pub digest: TokenDigest,
-}
-
 /// Sessions, a statement at a time.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Begins a session of an active account whose hash still is `verified`; `false` if it no longer is either.
-    async fn begin(&self, new: &NewSession, verified: &PasswordHash) -> Result<bool, StoreError>;
+    /// Begins `session`, in its first generation, of an active account whose hash still is `verified`; `false` if it no longer is either.
+    async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
     /// A session and whose it is.
     async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError>;
     /// Steps a session from its generation to `next`, if nobody was faster and it is not revoked.
@@ -65,7 +56,7 @@ pub trait Sessions: Send + Sync {
 #[async_trait]
 pub trait SessionRepository: Send {
     /// Begins a session.
-    async fn add(&mut self, new: &NewSession) -> Result<(), StoreError>;
+    async fn add(&mut self, session: &Session) -> Result<(), StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
     async fn revoke_all<'a>(
         &mut self,

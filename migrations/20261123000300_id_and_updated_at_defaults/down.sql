@@ -1,0 +1,19 @@
+-- Ids become the client's duty again. Rows keep the ids they have.
+
+SET LOCAL lock_timeout = '5s';
+
+ALTER TABLE users
+    ALTER COLUMN id DROP DEFAULT,
+    ALTER COLUMN updated_at DROP DEFAULT;
+ALTER TABLE sessions ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE user_activity ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE admin_notes ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE user_usage_metrics ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE billing_history ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE audit_logs ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE bridge_tokens ALTER COLUMN id DROP DEFAULT;
+ALTER TABLE sync_logs ALTER COLUMN id DROP DEFAULT;
+
+DROP FUNCTION cuid();
+DROP FUNCTION cuid_base36(BIGINT, INTEGER);
+DROP SEQUENCE cuid_counter;

@@ -1,0 +1,3 @@
+-- Everyone's allowance is full again.
+
+DROP TABLE auth_throttle;
