@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What Subtle does for people: its use cases, one file each, over the ports of the domain.
+//!
+//! A use case is a function that takes the [`Ports`] and a command, reads the time once, lets the domain decide, and makes it so.
+//! Nothing here knows HTTP, SQL or a framework.
+//!
+//! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
+//! their own account) and [`admin`] (what support and administrators do with others').
+
+#![warn(missing_docs)]
+
+pub mod accounts;
+pub mod admin;
+mod again;
+pub mod ports;
+pub mod sessions;
+#[cfg(test)]
+mod test_ports;
+mod timeline;
+
+pub use ports::{Policy, Ports};

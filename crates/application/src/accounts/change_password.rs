@@ -1,0 +1,165 @@
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
+use subtle_domain::ports::{HasherBusy, StoreError};
+use subtle_domain::session::RevocationReason;
+use subtle_domain::throttle::RetryAfter;
+use subtle_domain::user::Standing;
+
+use crate::Ports;
+use crate::again::again;
+use crate::sessions::Caller;
+
+/// A new password, and the one it takes the place of.
+#[derive(Debug, Clone)]
+pub struct ChangePassword {
+    /// The password as it is said to be.
+    pub current: PasswordAttempt,
+    /// What it shall be.
+    pub new: Password,
+}
+
+/// Why a password stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password is another (ASVS 6.2.3).
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// Too many guesses at this account, here and at sign-in together.
+    #[error("too many guesses at this account")]
+    TooManyGuesses(RetryAfter),
+    /// The account can't be used any more.
+    #[error("the account is closed")]
+    Closed,
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Changes the caller's password and ends all their other sessions (ASVS 7.4.3).
+pub async fn change_password(
+    ports: &Ports,
+    caller: &Caller,
+    command: ChangePassword,
+) -> Result<(), ChangePasswordError> {
+    let now = ports.clock.now();
+    let credentials = ports.accounts.credentials(&caller.user_id).await?;
+    let credentials = credentials
+        .filter(|credentials| credentials.user.standing() == Standing::Active)
+        .ok_or(ChangePasswordError::Closed)?;
+    if let Some(rate) = ports.policy.guesses {
+        let guess = ports.guesses.take(credentials.user.email.as_str(), &rate, now).await?;
+        guess.map_err(ChangePasswordError::TooManyGuesses)?;
+    }
+    if !ports.passwords.verify(&command.current, &credentials.hash).await? {
+        ports.record(&caller.user_id, ActivityAction::PasswordChangeRefused, &caller.client, now);
+        return Err(ChangePasswordError::WrongPassword);
+    }
+    let hash = ports.passwords.hash(&command.new).await?;
+    let ended = again(|| replace(ports, caller, &credentials.hash, &hash, now)).await?;
+    // Somebody else changed it meanwhile: what was verified is no longer the password.
+    ports.learn_ended(ended.ok_or(ChangePasswordError::WrongPassword)?, now);
+    if ports.policy.guesses.is_some() {
+        ports.guesses.clear(credentials.user.email.as_str()).await?;
+    }
+    ports.record(&caller.user_id, ActivityAction::PasswordChanged, &caller.client, now);
+    Ok(())
+}
+
+async fn replace(
+    ports: &Ports,
+    caller: &Caller,
+    from: &PasswordHash,
+    to: &PasswordHash,
+    now: subtle_domain::Timestamp,
+) -> Result<Option<Vec<subtle_domain::ids::SessionId>>, StoreError> {
+    let mut unit = ports.store.begin().await?;
+    if !unit.users().replace_hash(&caller.user_id, from, to, now).await? {
+        unit.rollback().await?;
+        return Ok(None);
+    }
+    let keep = Some(&caller.session_id);
+    let ended =
+        unit.sessions().revoke_all(&caller.user_id, keep, RevocationReason::PasswordChange, now).await?;
+    unit.commit().await?;
+    Ok(Some(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_ports::{self, ada, caller};
+    use subtle_domain::ids::SessionId;
+    use subtle_domain::ports::{Credentials, MockUnit, Revocation};
+    use subtle_domain::user::User;
+
+    fn command() -> ChangePassword {
+        ChangePassword {
+            current: PasswordAttempt::new("old secret"),
+            new: Password::parse("new secret 9").unwrap(),
+        }
+    }
+
+    fn knowing(verified: bool) -> test_ports::Mocks {
+        let mut mocks = test_ports::Mocks::default();
+        let hash = PasswordHash::tombstone();
+        mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user: ada(), hash })));
+        mocks.passwords.expect_verify().return_once(move |_, _| Ok(verified));
+        mocks.passwords.expect_hash().returning(|_| Ok(PasswordHash::tombstone()));
+        mocks
+    }
+
+    #[tokio::test]
+    async fn the_other_sessions_end_with_the_old_password() {
+        let mut mocks = knowing(true);
+        let mut unit = MockUnit::default();
+        unit.users.expect_replace_hash().returning(|_, _, _, _| Ok(true));
+        unit.sessions
+            .expect_revoke_all()
+            .withf(|_, keep, reason, _| {
+                keep.is_some_and(|kept| kept.as_str() == "s1") && *reason == RevocationReason::PasswordChange
+            })
+            .returning(|_, _, _, _| Ok(vec![SessionId::parse("s2").unwrap()]));
+        let committed = mocks.expect_unit(unit);
+        mocks
+            .revocations
+            .expect_learn()
+            .withf(|learned, _| learned == [Revocation::Session(SessionId::parse("s2").unwrap())])
+            .times(1)
+            .return_const(());
+        mocks.expect_activity(&[ActivityAction::PasswordChanged]);
+        change_password(&mocks.ports(), &caller(), command()).await.unwrap();
+        assert!(test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_current_password_changes_nothing_and_is_remembered() {
+        let mut mocks = knowing(false);
+        mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
+        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
+    }
+
+    #[tokio::test]
+    async fn of_two_changes_at_once_the_slower_is_refused() {
+        let mut mocks = knowing(true);
+        let mut unit = MockUnit::default();
+        unit.users.expect_replace_hash().returning(|_, _, _, _| Ok(false));
+        let committed = mocks.expect_unit(unit);
+        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
+        assert!(!test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn a_closed_account_has_no_password_to_change() {
+        let mut mocks = test_ports::Mocks::default();
+        let user = User { disabled_at: Some(test_ports::NOW), ..ada() };
+        let hash = PasswordHash::tombstone();
+        mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
+        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        assert!(matches!(refused, Err(ChangePasswordError::Closed)));
+    }
+}

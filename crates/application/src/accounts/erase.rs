@@ -1,0 +1,100 @@
+use subtle_domain::Timestamp;
+use subtle_domain::password::PasswordHash;
+use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
+use subtle_domain::user::{Standing, User};
+
+use crate::Ports;
+use crate::again::again;
+use crate::sessions::Caller;
+
+/// Why nobody was erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The account can't be used any more.
+    #[error("the account is closed")]
+    Closed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Erases the caller: the account becomes a tombstone to which ledger and usage stay attached, and everything else that is
+/// about the person is deleted.
+pub async fn erase_own_account(ports: &Ports, caller: &Caller) -> Result<(), EraseError> {
+    let now = ports.clock.now();
+    let erased = again(|| async {
+        let mut unit = ports.store.begin().await?;
+        let user = unit.users().lock(&caller.user_id).await?;
+        let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
+            unit.rollback().await?;
+            return Ok(false);
+        };
+        erase_within(unit.as_mut(), user, now).await?;
+        unit.commit().await.map(|()| true)
+    });
+    if !erased.await? {
+        return Err(EraseError::Closed);
+    }
+    ports.revocations.learn(&[Revocation::User(caller.user_id.clone())], now);
+    Ok(())
+}
+
+/// Erases a person within a unit of work.
+pub(crate) async fn erase_within(
+    unit: &mut dyn UnitOfWork,
+    mut user: User,
+    now: Timestamp,
+) -> Result<User, StoreError> {
+    user.erase(now);
+    unit.users().save(&user).await?;
+    unit.users().set_hash(&user.id, &PasswordHash::tombstone()).await?;
+    unit.users().erase_traces(&user.id).await?;
+    unit.sessions().delete_all(&user.id).await?;
+    Ok(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_ports::{self, NOW, ada, caller};
+    use subtle_domain::ports::MockUnit;
+
+    #[tokio::test]
+    async fn nothing_of_the_person_is_left_and_no_token_holds() {
+        let mut mocks = test_ports::Mocks::default();
+        let mut unit = MockUnit::default();
+        unit.users.expect_lock().returning(|_| Ok(Some(ada())));
+        unit.users
+            .expect_save()
+            .withf(|user| user.standing() == Standing::Erased && user.full_name.is_none())
+            .times(1)
+            .returning(|_| Ok(()));
+        unit.users
+            .expect_set_hash()
+            .withf(|_, hash| *hash == PasswordHash::tombstone())
+            .times(1)
+            .returning(|_, _| Ok(()));
+        unit.users.expect_erase_traces().times(1).returning(|_| Ok(()));
+        unit.sessions.expect_delete_all().times(1).returning(|_| Ok(()));
+        let committed = mocks.expect_unit(unit);
+        mocks
+            .revocations
+            .expect_learn()
+            .withf(|learned, _| learned == [Revocation::User(ada().id)])
+            .times(1)
+            .return_const(());
+        erase_own_account(&mocks.ports(), &caller()).await.unwrap();
+        assert!(test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn an_account_that_is_closed_is_left_alone() {
+        let mut mocks = test_ports::Mocks::default();
+        let mut unit = MockUnit::default();
+        unit.users.expect_lock().returning(|_| Ok(Some(User { disabled_at: Some(NOW), ..ada() })));
+        let committed = mocks.expect_unit(unit);
+        let refused = erase_own_account(&mocks.ports(), &caller()).await;
+        assert!(matches!(refused, Err(EraseError::Closed)));
+        assert!(!test_ports::was(&committed));
+    }
+}

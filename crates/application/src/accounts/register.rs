@@ -1,0 +1,144 @@
+use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::email::EmailAddress;
+use subtle_domain::password::Password;
+use subtle_domain::ports::{HasherBusy, NewUser, StoreError};
+use subtle_domain::session::ClientInfo;
+use subtle_domain::text::FullName;
+use subtle_domain::user::{Role, SubscriptionTier, User};
+
+use crate::Ports;
+use crate::again::again;
+use crate::sessions::{SignedIn, new_session, signed_in};
+
+/// What somebody tells of themselves to get an account.
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Their address.
+    pub email: EmailAddress,
+    /// The password they choose.
+    pub password: Password,
+    /// Their name, if they tell it.
+    pub full_name: Option<FullName>,
+    /// Who asks.
+    pub client: ClientInfo,
+}
+
+/// Why there is no new account.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// There is an account of that address, in whatever case it was written.
+    #[error("there is an account of that address already")]
+    AddressTaken,
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes an account and signs its owner in.
+pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, RegisterError> {
+    let now = ports.clock.now();
+    // Hashed before the address is looked up: that it is taken is not told any faster.
+    let hash = ports.passwords.hash(&command.password).await?;
+    let new = NewUser { user: new_user(ports, &command, now), hash };
+    let (session, token) = new_session(ports, &new.user, command.client.clone(), now);
+    let added = again(|| async {
+        let mut unit = ports.store.begin().await?;
+        if !unit.users().add(&new).await? {
+            unit.rollback().await?;
+            return Ok(false);
+        }
+        unit.sessions().add(&session).await?;
+        unit.commit().await.map(|()| true)
+    });
+    if !added.await? {
+        return Err(RegisterError::AddressTaken);
+    }
+    ports.record(&new.user.id, ActivityAction::SignUp, &command.client, now);
+    Ok(signed_in(ports, new.user, session, token, now))
+}
+
+fn new_user(ports: &Ports, command: &Register, now: Timestamp) -> User {
+    User {
+        id: ports.ids.user_id(),
+        email: command.email.clone(),
+        full_name: command.full_name.clone(),
+        avatar_url: None,
+        subscription_tier: SubscriptionTier::Free,
+        role: Role::User,
+        email_verified: false,
+        created_at: now,
+        updated_at: now,
+        disabled_at: None,
+        deleted_at: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_ports::{self, NOW};
+    use subtle_domain::password::PasswordHash;
+    use subtle_domain::ports::MockUnit;
+    use subtle_domain::throttle::RetryAfter;
+
+    fn command() -> Register {
+        Register {
+            email: EmailAddress::parse("Ada@Example.com").unwrap(),
+            password: Password::parse("tr0ub4dor&3").unwrap(),
+            full_name: None,
+            client: ClientInfo::default(),
+        }
+    }
+
+    fn hashing(mocks: &mut test_ports::Mocks) {
+        mocks.passwords.expect_hash().returning(|_| Ok(PasswordHash::tombstone()));
+        mocks.expect_tokens();
+    }
+
+    #[tokio::test]
+    async fn an_account_and_its_session_commit_together() {
+        let mut mocks = test_ports::Mocks::default();
+        hashing(&mut mocks);
+        mocks.expect_activity(&[ActivityAction::SignUp]);
+        let mut unit = MockUnit::default();
+        unit.users
+            .expect_add()
+            .withf(|new| new.user.email.as_str() == "ada@example.com")
+            .returning(|_| Ok(true));
+        unit.sessions.expect_add().withf(|session| session.created_at == NOW).returning(|_| Ok(()));
+        let committed = mocks.expect_unit(unit);
+        let done = register(&mocks.ports(), command()).await.unwrap();
+        assert!(test_ports::was(&committed));
+        assert_eq!((done.user.role, done.user.subscription_tier), (Role::User, SubscriptionTier::Free));
+        assert_eq!(done.session.expires_at, NOW + mocks_policy().absolute);
+    }
+
+    fn mocks_policy() -> subtle_domain::session::SessionPolicy {
+        subtle_domain::session::SessionPolicy::default()
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_leaves_nothing_behind() {
+        let mut mocks = test_ports::Mocks::default();
+        hashing(&mut mocks);
+        let mut unit = MockUnit::default();
+        unit.users.expect_add().returning(|_| Ok(false));
+        let committed = mocks.expect_unit(unit);
+        let refused = register(&mocks.ports(), command()).await;
+        assert!(matches!(refused, Err(RegisterError::AddressTaken)));
+        assert!(!test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn a_busy_hasher_refuses_before_anything_is_stored() {
+        let mut mocks = test_ports::Mocks::default();
+        let retry_after = RetryAfter(std::time::Duration::from_secs(2));
+        mocks.passwords.expect_hash().returning(move |_| Err(HasherBusy { retry_after }));
+        let refused = register(&mocks.ports(), command()).await;
+        assert!(matches!(refused, Err(RegisterError::Busy(HasherBusy { retry_after: RetryAfter(_) }))));
+    }
+}

@@ -1,0 +1,11 @@
+//! What support and administrators do with others' accounts. Each change and its audit entry commit together.
+
+mod authorize;
+mod change_user;
+mod create_admin;
+mod look;
+
+pub use authorize::{Forbidden, Privilege, Privileged, authorize};
+pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
+pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
+pub use look::{list_users, show_stats, show_user};

@@ -1,0 +1,155 @@
+use subtle_domain::Timestamp;
+use subtle_domain::audit::{self, AuditAction, AuditEntry, Origin};
+use subtle_domain::ids::UserId;
+use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
+use subtle_domain::session::RevocationReason;
+use subtle_domain::user::{Standing, User, UserChange};
+
+use super::Privileged;
+use crate::Ports;
+use crate::accounts::erase_within;
+use crate::again::again;
+
+/// Why an account stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeUserError {
+    /// There is no such account, or no longer.
+    #[error("there is no such account")]
+    NotFound,
+    /// Administrators don't demote, disable or erase themselves here: so there is always one left.
+    #[error("administrators cannot take their own account away")]
+    OwnAccount,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What to do with an account, and what follows from it.
+enum Step {
+    Change(UserChange),
+    Disable,
+    Enable,
+    Erase,
+}
+
+/// Changes tier, role, profile or verification of an account.
+pub async fn change_user(
+    ports: &Ports,
+    by: &Privileged,
+    id: &UserId,
+    change: UserChange,
+) -> Result<User, ChangeUserError> {
+    if by.user_id() == id && change.role.is_some_and(|role| !role.may_administer()) {
+        return Err(ChangeUserError::OwnAccount);
+    }
+    take_step(ports, by, id, &Step::Change(change)).await
+}
+
+/// Closes an account: its sessions end, and nobody signs in to it.
+pub async fn disable_user(ports: &Ports, by: &Privileged, id: &UserId) -> Result<User, ChangeUserError> {
+    not_oneself(by, id)?;
+    take_step(ports, by, id, &Step::Disable).await
+}
+
+/// Opens a closed account again. Its sessions stay ended.
+pub async fn enable_user(ports: &Ports, by: &Privileged, id: &UserId) -> Result<User, ChangeUserError> {
+    take_step(ports, by, id, &Step::Enable).await
+}
+
+/// Erases a person, as they could themselves.
+pub async fn erase_user(ports: &Ports, by: &Privileged, id: &UserId) -> Result<(), ChangeUserError> {
+    not_oneself(by, id)?;
+    take_step(ports, by, id, &Step::Erase).await.map(drop)
+}
+
+fn not_oneself(by: &Privileged, id: &UserId) -> Result<(), ChangeUserError> {
+    if by.user_id() == id { Err(ChangeUserError::OwnAccount) } else { Ok(()) }
+}
+
+async fn take_step(
+    ports: &Ports,
+    by: &Privileged,
+    id: &UserId,
+    step: &Step,
+) -> Result<User, ChangeUserError> {
+    let now = ports.clock.now();
+    let done = again(|| async {
+        let mut unit = ports.store.begin().await?;
+        let locked = unit.users().lock(id).await?;
+        let Some(before) = locked.filter(|user| user.standing() != Standing::Erased) else {
+            unit.rollback().await?;
+            return Ok(None);
+        };
+        let (after, revoked) = apply(unit.as_mut(), before.clone(), step, now).await?;
+        if after == before {
+            unit.rollback().await?;
+        } else {
+            unit.audit().append(&entry(ports, by, step, &before, &after, now)).await?;
+            unit.commit().await?;
+        }
+        Ok(Some((after, revoked)))
+    });
+    let (user, revoked) = done.await?.ok_or(ChangeUserError::NotFound)?;
+    ports.revocations.learn(&revoked, now);
+    Ok(user)
+}
+
+async fn apply(
+    unit: &mut dyn UnitOfWork,
+    mut user: User,
+    step: &Step,
+    now: Timestamp,
+) -> Result<(User, Vec<Revocation>), StoreError> {
+    let mut revoked = Vec::new();
+    match step {
+        Step::Change(change) => {
+            if user.apply(change.clone(), now) {
+                unit.users().save(&user).await?;
+            }
+        }
+        Step::Disable if user.disabled_at.is_none() => {
+            (user.disabled_at, user.updated_at) = (Some(now), now);
+            unit.users().save(&user).await?;
+            let ended = unit.sessions().revoke_all(&user.id, None, RevocationReason::Disabled, now).await?;
+            revoked = ended.into_iter().map(Revocation::Session).collect();
+        }
+        Step::Enable if user.disabled_at.is_some() => {
+            (user.disabled_at, user.updated_at) = (None, now);
+            unit.users().save(&user).await?;
+        }
+        Step::Disable | Step::Enable => {}
+        Step::Erase => {
+            user = erase_within(unit, user, now).await?;
+            revoked.push(Revocation::User(user.id.clone()));
+        }
+    }
+    Ok((user, revoked))
+}
+
+fn entry(
+    ports: &Ports,
+    by: &Privileged,
+    step: &Step,
+    before: &User,
+    after: &User,
+    now: Timestamp,
+) -> AuditEntry {
+    let action = match step {
+        Step::Change(_) => AuditAction::UserUpdated,
+        Step::Disable => AuditAction::UserDisabled,
+        Step::Enable => AuditAction::UserEnabled,
+        Step::Erase => AuditAction::UserDeleted,
+    };
+    AuditEntry {
+        id: ports.ids.audit_id(),
+        actor: by.user_id().clone(),
+        subject: Some(after.id.clone()),
+        action,
+        changes: audit::changes(before, after),
+        origin: Origin::Http(by.client().ip_address),
+        at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests;

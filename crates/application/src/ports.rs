@@ -1,0 +1,41 @@
+//! All that the use cases need, in one place: each takes what it wants from here.
+
+use std::sync::Arc;
+
+use subtle_domain::ports::{
+    AccessTokens, Accounts, ActivityLog, Clock, Directory, GuessLimiter, Health, IdGenerator, PasswordHasher,
+    RefreshTokens, Revocations, Sessions, Store,
+};
+use subtle_domain::session::SessionPolicy;
+use subtle_domain::throttle::Rate;
+
+/// The operator's choices that use cases follow.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// How long sessions and tokens live.
+    pub sessions: SessionPolicy,
+    /// How many guesses at one account's password are evaluated; `None` where load tests switch the limits off.
+    pub guesses: Option<Rate>,
+    /// Whether an address must have been verified before its owner may sign in.
+    pub require_verified_email: bool,
+}
+
+/// The ports, and the policy.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name, which the domain documents")]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGenerator>,
+    pub passwords: Arc<dyn PasswordHasher>,
+    pub access_tokens: Arc<dyn AccessTokens>,
+    pub refresh_tokens: Arc<dyn RefreshTokens>,
+    pub revocations: Arc<dyn Revocations>,
+    pub store: Arc<dyn Store>,
+    pub accounts: Arc<dyn Accounts>,
+    pub sessions: Arc<dyn Sessions>,
+    pub directory: Arc<dyn Directory>,
+    pub guesses: Arc<dyn GuessLimiter>,
+    pub activity: Arc<dyn ActivityLog>,
+    pub health: Arc<dyn Health>,
+    pub policy: Policy,
+}

@@ -1,0 +1,19 @@
+//! Sessions: how they begin, go on and end.
+
+mod authenticate;
+mod begin;
+mod end;
+mod list;
+mod refresh;
+mod sign_in;
+mod sign_out;
+
+pub use authenticate::{Caller, authenticate};
+pub use begin::SignedIn;
+pub use end::{EndSession, end_others, end_session};
+pub use list::{SessionCursor, SessionPage, list_sessions};
+pub use refresh::{RefreshError, refresh};
+pub use sign_in::{SignIn, SignInError, sign_in};
+pub use sign_out::sign_out;
+
+pub(crate) use begin::{new_session, signed_in};

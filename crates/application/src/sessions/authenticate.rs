@@ -1,0 +1,76 @@
+use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::session::ClientInfo;
+use subtle_domain::token::InvalidAccessToken;
+
+use crate::Ports;
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Their account.
+    pub user_id: UserId,
+    /// The session that they came with.
+    pub session_id: SessionId,
+    /// Where they come from.
+    pub client: ClientInfo,
+}
+
+/// Takes an access token for who it names. Asks memory alone: the token's signature, the clock and what was revoked lately.
+pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Caller, InvalidAccessToken> {
+    let claims = ports.access_tokens.verify(token, ports.clock.now())?;
+    if ports.revocations.covers(&claims) {
+        return Err(InvalidAccessToken::Revoked);
+    }
+    Ok(Caller { user_id: claims.user_id, session_id: claims.session_id, client })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_ports::{self, NOW};
+    use chrono::TimeDelta;
+    use subtle_domain::ids::TokenId;
+    use subtle_domain::token::AccessClaims;
+    use subtle_domain::user::Role;
+
+    fn claims() -> AccessClaims {
+        AccessClaims {
+            user_id: UserId::parse("ada").unwrap(),
+            session_id: SessionId::parse("s1").unwrap(),
+            role: Role::User,
+            token_id: TokenId::parse("t1").unwrap(),
+            issued_at: NOW,
+            expires_at: NOW + TimeDelta::minutes(15),
+        }
+    }
+
+    #[test]
+    fn a_token_in_force_names_its_caller() {
+        let mut ports = test_ports::Mocks::default();
+        ports
+            .access_tokens
+            .expect_verify()
+            .withf(|token, now| token == "good" && *now == NOW)
+            .returning(|_, _| Ok(claims()));
+        ports.revocations.expect_covers().return_const(false);
+        let caller = authenticate(&ports.ports(), "good", ClientInfo::default()).unwrap();
+        assert_eq!((caller.user_id.as_str(), caller.session_id.as_str()), ("ada", "s1"));
+    }
+
+    #[test]
+    fn a_token_of_a_session_that_was_ended_is_refused() {
+        let mut ports = test_ports::Mocks::default();
+        ports.access_tokens.expect_verify().returning(|_, _| Ok(claims()));
+        ports.revocations.expect_covers().return_const(true);
+        let refused = authenticate(&ports.ports(), "good", ClientInfo::default());
+        assert_eq!(refused, Err(InvalidAccessToken::Revoked));
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let mut ports = test_ports::Mocks::default();
+        ports.access_tokens.expect_verify().returning(|_, _| Err(InvalidAccessToken::Expired));
+        let refused = authenticate(&ports.ports(), "old", ClientInfo::default());
+        assert_eq!(refused, Err(InvalidAccessToken::Expired));
+    }
+}

@@ -1,0 +1,85 @@
+use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::ports::{Revocation, StoreError};
+use subtle_domain::session::{ClientInfo, RefreshDecision, RevocationReason, Session};
+use subtle_domain::token::RefreshToken;
+use subtle_domain::user::{Standing, User};
+
+use super::{SignedIn, signed_in};
+use crate::Ports;
+
+/// Why a refresh token is good for nothing. Whoever presents it learns no more than that.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Not one of ours, or its session is over.
+    #[error("the refresh token is not valid")]
+    Invalid,
+    /// It was spent before. Its session has been ended, for somebody has a copy (RFC 9700, 4.14.2).
+    #[error("the refresh token was used before; its session was ended")]
+    Reused,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Exchanges a refresh token for its successor and an access token.
+///
+/// However many present the same token at once, the session steps forward once and all get the same successor.
+pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<SignedIn, RefreshError> {
+    let now = ports.clock.now();
+    let presented = ports.refresh_tokens.open(token).ok_or(RefreshError::Invalid)?;
+    loop {
+        let found = ports.sessions.find(&presented.user_id, &presented.session_id).await?;
+        let (session, user) = found.ok_or(RefreshError::Invalid)?;
+        if !ports.refresh_tokens.is_authentic(&presented, &session.salt) {
+            return Err(RefreshError::Invalid);
+        }
+        if user.standing() != Standing::Active {
+            return refuse(ports, &user, client, now);
+        }
+        match session.decide_refresh(presented.generation, &ports.policy.sessions, now) {
+            RefreshDecision::Rotate(next) => {
+                let successor = ports.refresh_tokens.mint(&user.id, &session.id, next, &session.salt);
+                let digest = ports.refresh_tokens.digest(&successor);
+                if ports.sessions.rotate(&session, next, &digest, now).await? {
+                    let rotated = Session { generation: next, digest, last_used_at: now, ..session };
+                    return Ok(signed_in(ports, user, rotated, successor, now));
+                }
+                // Somebody was faster: read and decide again. Each turn means that the session moved on, so this ends.
+            }
+            RefreshDecision::Repeat(_) => {
+                let successor = current_token(ports, &session).ok_or(RefreshError::Invalid)?;
+                return Ok(signed_in(ports, user, session, successor, now));
+            }
+            RefreshDecision::Reuse => return end_family(ports, &session, client, now).await,
+            RefreshDecision::Refuse => return refuse(ports, &user, client, now),
+        }
+    }
+}
+
+fn current_token(ports: &Ports, session: &Session) -> Option<RefreshToken> {
+    let Session { user_id, id, generation, salt, digest, .. } = session;
+    ports.refresh_tokens.mint_again(user_id, id, *generation, salt, digest)
+}
+
+/// The revocation is a statement of its own: it stays, though the caller gets an error.
+async fn end_family(
+    ports: &Ports,
+    session: &Session,
+    client: &ClientInfo,
+    now: Timestamp,
+) -> Result<SignedIn, RefreshError> {
+    ports.sessions.revoke(&session.user_id, &session.id, RevocationReason::Reuse, now).await?;
+    ports.revocations.learn(&[Revocation::Session(session.id.clone())], now);
+    ports.record(&session.user_id, ActivityAction::RefreshReused, client, now);
+    tracing::warn!(user = %session.user_id, session = %session.id, "a spent refresh token was presented; its session is ended");
+    Err(RefreshError::Reused)
+}
+
+fn refuse(ports: &Ports, user: &User, client: &ClientInfo, now: Timestamp) -> Result<SignedIn, RefreshError> {
+    ports.record(&user.id, ActivityAction::RefreshRefused, client, now);
+    Err(RefreshError::Invalid)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::email::EmailAddress;
+use subtle_domain::password::PasswordAttempt;
+use subtle_domain::ports::{Credentials, HasherBusy, StoreError};
+use subtle_domain::session::ClientInfo;
+use subtle_domain::throttle::RetryAfter;
+use subtle_domain::user::Standing;
+
+use super::{SignedIn, new_session, signed_in};
+use crate::Ports;
+
+/// An address and a password that somebody claims to have.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The address of the account.
+    pub email: EmailAddress,
+    /// The claimed password.
+    pub password: PasswordAttempt,
+    /// Who asks.
+    pub client: ClientInfo,
+}
+
+/// Why nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such account, or not its password: nobody is told which (ASVS 6.3.8).
+    #[error("the address or the password is wrong")]
+    WrongCredentials,
+    /// An administrator has closed the account. Only who knows its password learns that.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The address must be verified first.
+    #[error("the address is not verified")]
+    Unverified,
+    /// Too many guesses at this account, right or wrong (ASVS 6.3.1).
+    #[error("too many guesses at this account")]
+    TooManyGuesses(RetryAfter),
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Signs somebody in by address and password.
+///
+/// An unknown address costs what a wrong password costs: one look-up and one verification.
+pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInError> {
+    let now = ports.clock.now();
+    take_guess(ports, &command.email, now).await?;
+    loop {
+        let Some(credentials) = ports.accounts.credentials_of_address(&command.email).await? else {
+            ports.passwords.verify_nothing(&command.password).await?;
+            return Err(SignInError::WrongCredentials);
+        };
+        check(ports, &command, &credentials, now).await?;
+        let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
+        // Between the check and here the account may have been closed, or its hash replaced: then decide again.
+        if ports.sessions.begin(&session, &credentials.hash).await? {
+            forget_guesses(ports, &command.email).await;
+            upgrade_hash(ports, &credentials, command.password).await;
+            ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
+            return Ok(signed_in(ports, credentials.user, session, token, now));
+        }
+        take_guess(ports, &command.email, now).await?;
+    }
+}
+
+async fn check(
+    ports: &Ports,
+    command: &SignIn,
+    credentials: &Credentials,
+    now: Timestamp,
+) -> Result<(), SignInError> {
+    let refuse = |reason, error| {
+        ports.record_why(
+            &credentials.user.id,
+            ActivityAction::SignInRefused,
+            Some(reason),
+            &command.client,
+            now,
+        );
+        Err(error)
+    };
+    if !ports.passwords.verify(&command.password, &credentials.hash).await? {
+        return refuse("wrong_password", SignInError::WrongCredentials);
+    }
+    match credentials.user.standing() {
+        Standing::Active if ports.policy.require_verified_email && !credentials.user.email_verified => {
+            refuse("unverified", SignInError::Unverified)
+        }
+        Standing::Active => Ok(()),
+        Standing::Disabled => refuse("disabled", SignInError::Disabled),
+        Standing::Erased => Err(SignInError::WrongCredentials),
+    }
+}
+
+async fn take_guess(ports: &Ports, email: &EmailAddress, now: Timestamp) -> Result<(), SignInError> {
+    let Some(rate) = ports.policy.guesses else { return Ok(()) };
+    ports.guesses.take(email.as_str(), &rate, now).await?.map_err(SignInError::TooManyGuesses)
+}
+
+async fn forget_guesses(ports: &Ports, email: &EmailAddress) {
+    if ports.policy.guesses.is_some()
+        && let Err(error) = ports.guesses.clear(email.as_str()).await
+    {
+        // The session has begun: that its guesses still count is no reason to refuse it.
+        tracing::warn!(%error, "the guesses at an account could not be forgotten");
+    }
+}
+
+/// Hashes the password again where the hash is cheaper than configured. That can wait for the next sign-in if it must.
+async fn upgrade_hash(ports: &Ports, credentials: &Credentials, attempt: PasswordAttempt) {
+    if !ports.passwords.is_outdated(&credentials.hash) {
+        return;
+    }
+    let Some(password) = attempt.verified() else { return };
+    let Ok(hash) = ports.passwords.hash(&password).await else { return };
+    if let Err(error) = ports.accounts.replace_hash(&credentials.user.id, &credentials.hash, &hash).await {
+        tracing::warn!(%error, "a password hash could not be upgraded");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use super::*;
+use crate::Policy;
+use crate::test_ports::{Mocks, NOW, ada};
+use chrono::TimeDelta;
+use subtle_domain::password::PasswordHash;
+use subtle_domain::throttle::Rate;
+use subtle_domain::user::User;
+
+fn command() -> SignIn {
+    SignIn {
+        email: EmailAddress::parse("ada@example.com").unwrap(),
+        password: PasswordAttempt::new("tr0ub4dor&3"),
+        client: ClientInfo::default(),
+    }
+}
+
+fn hash(letter: &str) -> PasswordHash {
+    PasswordHash::parse(&letter.repeat(60)).unwrap()
+}
+
+fn knowing(user: User, verified: bool) -> Mocks {
+    let mut mocks = Mocks::default();
+    mocks
+        .accounts
+        .expect_credentials_of_address()
+        .returning(move |_| Ok(Some(Credentials { user: user.clone(), hash: hash("a") })));
+    mocks.passwords.expect_verify().returning(move |_, _| Ok(verified));
+    mocks.expect_tokens();
+    mocks
+}
+
+#[tokio::test]
+async fn the_right_password_begins_a_session() {
+    let mut mocks = knowing(ada(), true);
+    mocks.passwords.expect_is_outdated().return_const(false);
+    mocks
+        .sessions
+        .expect_begin()
+        .withf(|session, verified| session.user_id == ada().id && *verified == hash("a"))
+        .returning(|_, _| Ok(true));
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    let done = sign_in(&mocks.ports(), command()).await.unwrap();
+    assert_eq!((done.user, done.refresh_token.expose()), (ada(), "rt-0"));
+    assert_eq!(done.expires_in, TimeDelta::minutes(15));
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_are_told_alike() {
+    let mut wrong = knowing(ada(), false);
+    wrong.expect_activity(&[ActivityAction::SignInRefused]);
+    let wrong = sign_in(&wrong.ports(), command()).await.unwrap_err();
+    let mut unknown = Mocks::default();
+    unknown.accounts.expect_credentials_of_address().returning(|_| Ok(None));
+    unknown.passwords.expect_verify_nothing().times(1).returning(|_| Ok(()));
+    let unknown = sign_in(&unknown.ports(), command()).await.unwrap_err();
+    assert_eq!(wrong.to_string(), unknown.to_string());
+}
+
+#[tokio::test]
+async fn a_disabled_account_tells_only_who_knows_its_password() {
+    let disabled = User { disabled_at: Some(NOW), ..ada() };
+    let mut mocks = knowing(disabled.clone(), true);
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::Disabled)));
+    let mut mocks = knowing(disabled, false);
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::WrongCredentials)));
+}
+
+#[tokio::test]
+async fn an_unverified_address_is_refused_where_that_is_demanded() {
+    let mut mocks = knowing(ada(), true);
+    mocks.policy.require_verified_email = true;
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::Unverified)));
+}
+
+#[tokio::test]
+async fn an_account_that_is_disabled_between_check_and_begin_gets_no_session() {
+    let mut mocks = Mocks::default();
+    let mut reads = 0;
+    mocks.accounts.expect_credentials_of_address().times(2).returning(move |_| {
+        reads += 1;
+        let disabled_at = (reads == 2).then_some(NOW);
+        Ok(Some(Credentials { user: User { disabled_at, ..ada() }, hash: hash("a") }))
+    });
+    mocks.passwords.expect_verify().returning(|_, _| Ok(true));
+    mocks.sessions.expect_begin().times(1).returning(|_, _| Ok(false));
+    mocks.expect_tokens();
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::Disabled)));
+}
+
+fn limited() -> Policy {
+    let rate = Rate { burst: 10, interval: TimeDelta::seconds(60) };
+    Policy { guesses: Some(rate), ..Policy::default() }
+}
+
+#[tokio::test]
+async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
+    let mut mocks = Mocks { policy: limited(), ..Mocks::default() };
+    let wait = RetryAfter(std::time::Duration::from_secs(60));
+    mocks
+        .guesses
+        .expect_take()
+        .withf(|key, _, _| key == "ada@example.com")
+        .returning(move |_, _, _| Ok(Err(wait)));
+    let refused = sign_in(&mocks.ports(), command()).await;
+    assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
+}
+
+#[tokio::test]
+async fn the_right_password_forgets_the_guesses() {
+    let mut mocks = Mocks { policy: limited(), ..knowing(ada(), true) };
+    mocks.guesses.expect_take().returning(|_, _, _| Ok(Ok(())));
+    mocks.guesses.expect_clear().withf(|key| key == "ada@example.com").times(1).returning(|_| Ok(()));
+    mocks.passwords.expect_is_outdated().return_const(false);
+    mocks.sessions.expect_begin().returning(|_, _| Ok(true));
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    sign_in(&mocks.ports(), command()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cheaper_hash_is_upgraded_if_it_still_is_the_one_that_was_verified() {
+    let mut mocks = knowing(ada(), true);
+    mocks.passwords.expect_is_outdated().return_const(true);
+    mocks
+        .passwords
+        .expect_hash()
+        .withf(|password| password.expose() == "tr0ub4dor&3")
+        .returning(|_| Ok(hash("b")));
+    mocks
+        .accounts
+        .expect_replace_hash()
+        .withf(|_, from, to| *from == hash("a") && *to == hash("b"))
+        .times(1)
+        .returning(|_, _, _| Ok(true));
+    mocks.sessions.expect_begin().returning(|_, _| Ok(true));
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    sign_in(&mocks.ports(), command()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_hasher_refuses_with_a_time_to_come_back() {
+    let mut mocks = Mocks::default();
+    let retry_after = RetryAfter(std::time::Duration::from_secs(1));
+    mocks.accounts.expect_credentials_of_address().returning(|_| Ok(None));
+    mocks.passwords.expect_verify_nothing().returning(move |_| Err(HasherBusy { retry_after }));
+    let refused = sign_in(&mocks.ports(), command()).await;
+    assert!(matches!(refused, Err(SignInError::Busy(busy)) if busy.retry_after == retry_after));
+}

@@ -1,0 +1,141 @@
+//! Mocks of all ports for the tests of the use cases. A port that a test does not speak of must not be called.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::email::EmailAddress;
+use subtle_domain::ids::{ActivityId, AuditId, SessionId, TokenId, UserId};
+use subtle_domain::ports::{
+    MockAccessTokens, MockAccounts, MockActivityLog, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
+    MockIdGenerator, MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSessions, MockStore,
+    MockUnit,
+};
+use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
+use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
+use subtle_domain::user::{Role, SubscriptionTier, User};
+
+use crate::sessions::Caller;
+use crate::{Policy, Ports};
+
+/// The time in all tests.
+pub(crate) const NOW: Timestamp = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
+
+#[derive(Default)]
+pub(crate) struct Mocks {
+    pub(crate) passwords: MockPasswordHasher,
+    pub(crate) access_tokens: MockAccessTokens,
+    pub(crate) refresh_tokens: MockRefreshTokens,
+    pub(crate) revocations: MockRevocations,
+    pub(crate) store: MockStore,
+    pub(crate) accounts: MockAccounts,
+    pub(crate) sessions: MockSessions,
+    pub(crate) guesses: MockGuessLimiter,
+    pub(crate) activity: MockActivityLog,
+    pub(crate) policy: Policy,
+}
+
+impl Mocks {
+    /// The ports, with a clock that stands still at [`NOW`].
+    pub(crate) fn ports(self) -> Ports {
+        let mut clock = MockClock::new();
+        clock.expect_now().return_const(NOW);
+        let mut ids = MockIdGenerator::new();
+        ids.expect_user_id().returning(|| UserId::parse("new").unwrap());
+        ids.expect_session_id().returning(|| SessionId::parse("s-new").unwrap());
+        ids.expect_token_id().returning(|| TokenId::parse("t-new").unwrap());
+        ids.expect_activity_id().returning(|| ActivityId::parse("a-new").unwrap());
+        ids.expect_audit_id().returning(|| AuditId::parse("l-new").unwrap());
+        ids.expect_salt().return_const([7; 16]);
+        Ports {
+            clock: Arc::new(clock),
+            ids: Arc::new(ids),
+            passwords: Arc::new(self.passwords),
+            access_tokens: Arc::new(self.access_tokens),
+            refresh_tokens: Arc::new(self.refresh_tokens),
+            revocations: Arc::new(self.revocations),
+            store: Arc::new(self.store),
+            accounts: Arc::new(self.accounts),
+            sessions: Arc::new(self.sessions),
+            directory: Arc::new(MockDirectory::new()),
+            guesses: Arc::new(self.guesses),
+            activity: Arc::new(self.activity),
+            health: Arc::new(MockHealth::new()),
+            policy: self.policy,
+        }
+    }
+
+    /// Tokens that say what they are: `rt-<generation>`, its digest `digest of rt-<generation>`.
+    pub(crate) fn expect_tokens(&mut self) {
+        self.refresh_tokens.expect_mint().returning(|_, _, generation, _| token(generation));
+        self.refresh_tokens.expect_digest().returning(digest);
+        self.access_tokens.expect_sign().returning(|_| AccessToken::new("at"));
+    }
+
+    /// Expects just these rows in the timeline, in this order.
+    pub(crate) fn expect_activity(&mut self, actions: &'static [ActivityAction]) {
+        let seen = std::sync::atomic::AtomicUsize::new(0);
+        self.activity.expect_record().times(actions.len()).returning(move |entry| {
+            assert_eq!(entry.at, NOW);
+            assert_eq!(Some(&entry.action), actions.get(seen.fetch_add(1, Ordering::SeqCst)));
+        });
+    }
+
+    /// Expects one unit of work, and gives what tells whether it was committed.
+    pub(crate) fn expect_unit(&mut self, unit: MockUnit) -> Arc<AtomicBool> {
+        let committed = Arc::clone(&unit.committed);
+        self.store.expect_begin().return_once(|| Ok(Box::new(unit)));
+        committed
+    }
+}
+
+pub(crate) fn was(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::SeqCst)
+}
+
+pub(crate) fn token(generation: Generation) -> RefreshToken {
+    RefreshToken::new(format!("rt-{}", generation.number()))
+}
+
+pub(crate) fn digest(token: &RefreshToken) -> TokenDigest {
+    TokenDigest::new(format!("digest of {}", token.expose()))
+}
+
+pub(crate) fn ada() -> User {
+    User {
+        id: UserId::parse("ada").unwrap(),
+        email: EmailAddress::parse("ada@example.com").unwrap(),
+        full_name: None,
+        avatar_url: None,
+        subscription_tier: SubscriptionTier::Free,
+        role: Role::User,
+        email_verified: false,
+        created_at: NOW,
+        updated_at: NOW,
+        disabled_at: None,
+        deleted_at: None,
+    }
+}
+
+/// Ada's session `s1`, in its fifth generation, used just now.
+pub(crate) fn session() -> Session {
+    let generation = Generation::new(5);
+    Session {
+        id: SessionId::parse("s1").unwrap(),
+        user_id: ada().id,
+        generation,
+        digest: digest(&token(generation)),
+        salt: vec![7; 16],
+        created_at: NOW,
+        expires_at: NOW + SessionPolicy::default().absolute,
+        last_used_at: NOW,
+        revoked_at: None,
+        client: ClientInfo::default(),
+    }
+}
+
+/// Ada, by her session `s1`.
+pub(crate) fn caller() -> Caller {
+    Caller { user_id: ada().id, session_id: session().id, client: ClientInfo::default() }
+}
