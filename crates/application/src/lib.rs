@@ -11,10 +11,12 @@
 pub mod accounts;
 pub mod admin;
 mod again;
+mod limits;
 pub mod ports;
 pub mod sessions;
 #[cfg(test)]
 mod test_ports;
 mod timeline;
 
+pub use limits::{AddressLimit, LimitRates, Limits};
 pub use ports::{Policy, Ports};

@@ -9,6 +9,8 @@ use subtle_domain::ports::{
 use subtle_domain::session::SessionPolicy;
 use subtle_domain::throttle::Rate;
 
+use crate::Limits;
+
 /// The operator's choices that use cases follow.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy {
@@ -37,5 +39,6 @@ pub struct Ports {
     pub guesses: Arc<dyn GuessLimiter>,
     pub activity: Arc<dyn ActivityLog>,
     pub health: Arc<dyn Health>,
+    pub limits: Arc<Limits>,
     pub policy: Policy,
 }

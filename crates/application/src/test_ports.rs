@@ -17,7 +17,7 @@ use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
 use subtle_domain::user::{Role, SubscriptionTier, User};
 
 use crate::sessions::Caller;
-use crate::{Policy, Ports};
+use crate::{Limits, Policy, Ports};
 
 /// The time in all tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
@@ -33,6 +33,7 @@ pub(crate) struct Mocks {
     pub(crate) sessions: MockSessions,
     pub(crate) guesses: MockGuessLimiter,
     pub(crate) activity: MockActivityLog,
+    pub(crate) limits: Limits,
     pub(crate) policy: Policy,
 }
 
@@ -62,6 +63,7 @@ impl Mocks {
             guesses: Arc::new(self.guesses),
             activity: Arc::new(self.activity),
             health: Arc::new(MockHealth::new()),
+            limits: Arc::new(self.limits),
             policy: self.policy,
         }
     }

@@ -47,6 +47,24 @@ impl EmailAddress {
         Ok(Self(address.into()))
     }
 
+    /// The address somebody signs in with: also one of the forms that another program on the same database let in, such as
+    /// dots in a row, so that nobody is locked out by our stricter rules.
+    pub fn parse_known(text: &str) -> Result<Self, InvalidEmail> {
+        Self::parse(text).or_else(|unfit| {
+            let lower = text.to_ascii_lowercase();
+            let known = |part: &str, extra: &[u8]| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
+            };
+            let parts = lower.rsplit_once('@').filter(|_| lower.len() <= 254);
+            match parts {
+                Some((local, domain)) if known(local, b"._%+-") && known(domain, b".-") => {
+                    Ok(Self(lower.into()))
+                }
+                _ => Err(unfit),
+            }
+        })
+    }
+
     /// An address as the database holds it: another program may have written it, so it is taken as it is.
     #[must_use]
     pub fn from_stored(text: String) -> Self {
@@ -128,6 +146,15 @@ mod tests {
             ("x_y~z{}@a-b.example", "x_y~z{}@a-b.example"),
         ] {
             assert_eq!(EmailAddress::parse(given).unwrap().as_str(), stored);
+        }
+    }
+
+    #[test]
+    fn who_came_with_an_odd_address_can_still_sign_in() {
+        assert_eq!(EmailAddress::parse_known("A..b@X.io").unwrap().as_str(), "a..b@x.io");
+        assert_eq!(EmailAddress::parse_known("A@X.io").unwrap().as_str(), "a@x.io");
+        for given in ["a b@x.io", "a@", "a\0@x.io", "a", "ä..b@x.io"] {
+            assert!(EmailAddress::parse_known(given).is_err(), "{given:?}");
         }
     }
 

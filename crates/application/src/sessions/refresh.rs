@@ -2,6 +2,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::ports::{Revocation, StoreError};
 use subtle_domain::session::{ClientInfo, RefreshDecision, RevocationReason, Session};
+use subtle_domain::throttle::RetryAfter;
 use subtle_domain::token::RefreshToken;
 use subtle_domain::user::{Standing, User};
 
@@ -17,6 +18,9 @@ pub enum RefreshError {
     /// It was spent before. Its session has been ended, for somebody has a copy (RFC 9700, 4.14.2).
     #[error("the refresh token was used before; its session was ended")]
     Reused,
+    /// The account's tokens are exchanged too often.
+    #[error("too many refreshes of this account")]
+    TooMany(RetryAfter),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -28,11 +32,16 @@ pub enum RefreshError {
 pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<SignedIn, RefreshError> {
     let now = ports.clock.now();
     let presented = ports.refresh_tokens.open(token).ok_or(RefreshError::Invalid)?;
+    let mut counted = false;
     loop {
         let found = ports.sessions.find(&presented.user_id, &presented.session_id).await?;
         let (session, user) = found.ok_or(RefreshError::Invalid)?;
         if !ports.refresh_tokens.is_authentic(&presented, &session.salt) {
             return Err(RefreshError::Invalid);
+        }
+        // Counted once the token is known to be ours: a forged one can't use up somebody's share.
+        if !std::mem::replace(&mut counted, true) {
+            ports.limits.admit_account(&user.id, now).map_err(RefreshError::TooMany)?;
         }
         if user.standing() != Standing::Active {
             return refuse(ports, &user, client, now);

@@ -1,7 +1,9 @@
 use super::*;
 use crate::test_ports::{Mocks, NOW, ada, digest, session, token};
+use crate::{LimitRates, Limits};
 use chrono::TimeDelta;
 use subtle_domain::session::Generation;
+use subtle_domain::throttle::Rate;
 use subtle_domain::token::PresentedRefreshToken;
 
 /// Mocks in which a token of `generation` is presented.
@@ -145,4 +147,22 @@ async fn what_is_no_token_and_whose_session_is_gone_are_refused() {
     let mut mocks = presenting(5, true);
     mocks.sessions.expect_find().returning(|_, _| Ok(None));
     assert!(matches!(run(mocks).await, Err(RefreshError::Invalid)));
+}
+
+#[tokio::test]
+async fn too_many_refreshes_of_one_account_wait_and_forged_tokens_do_not_count() {
+    let once = Some(Rate { burst: 1, interval: TimeDelta::seconds(60) });
+    let limits = || Limits::new(LimitRates { token_by_account: once, ..LimitRates::default() });
+    let mut mocks = Mocks { limits: limits(), ..presenting(5, true) };
+    stored(&mut mocks, session(), ada());
+    mocks.sessions.expect_rotate().times(1).returning(|_, _, _, _| Ok(true));
+    let ports = mocks.ports();
+    assert!(refresh(&ports, "rt", &ClientInfo::default()).await.is_ok());
+    assert!(matches!(refresh(&ports, "rt", &ClientInfo::default()).await, Err(RefreshError::TooMany(_))));
+    let mut mocks = Mocks { limits: limits(), ..presenting(5, false) };
+    stored(&mut mocks, session(), ada());
+    let ports = mocks.ports();
+    for _ in 0..3 {
+        assert!(matches!(refresh(&ports, "rt", &ClientInfo::default()).await, Err(RefreshError::Invalid)));
+    }
 }
