@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The HTTP API: what comes in becomes a command, what a use case gives back becomes an answer.
+//!
+//! A handler parses a DTO, runs one use case and renders its result; it decides nothing. All errors are `application/problem+json`
+//! (RFC 9457), whoever raised them. No body is read but through [`request`], which bounds its size and its time.
+//!
+//! In reading order: [`settings`] and [`server`]; `app` puts the routes together, `edge` is what every request passes; `request`
+//! takes requests apart; `problem` is every error there is; `routes` has a file per resource.
+
+mod app;
+mod cursor;
+mod document;
+mod edge;
+mod problem;
+mod request;
+mod routes;
+pub mod server;
+pub mod settings;
+
+pub use document::openapi_document;
+pub use server::{Readiness, Server};
+pub use settings::{InvalidNetwork, IpNetwork, Settings};

@@ -1,0 +1,16 @@
+//! Takes requests apart: bodies, queries, who asks and where from.
+
+mod body;
+mod caller;
+mod client;
+mod limits;
+mod path;
+mod query;
+mod text;
+
+pub(crate) use body::Json;
+pub(crate) use caller::{Admin, Authenticated};
+pub(crate) use client::Client;
+pub(crate) use limits::{PasswordLimit, TokenLimit};
+pub(crate) use path::Id;
+pub(crate) use query::Params;

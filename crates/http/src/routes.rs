@@ -1,0 +1,38 @@
+//! The routes, a file per resource: DTOs, handlers and their documentation together.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+mod admin_stats;
+mod admin_users;
+mod auth;
+mod dto;
+mod health;
+mod jwks;
+mod me;
+mod my_sessions;
+
+/// Puts every documented route in its place.
+pub(crate) fn all(config: &mut ServiceConfig<'_>) {
+    config
+        .service(auth::register)
+        .service(auth::login)
+        .service(auth::refresh)
+        .service(auth::logout)
+        .service(me::show)
+        .service(me::change)
+        .service(me::erase)
+        .service(me::change_password)
+        .service(my_sessions::list)
+        .service(my_sessions::end)
+        .service(my_sessions::end_others)
+        .service(admin_stats::show)
+        .service(admin_users::list)
+        .service(admin_users::show)
+        .service(admin_users::change)
+        .service(admin_users::erase)
+        .service(admin_users::disable)
+        .service(admin_users::enable)
+        .service(health::live)
+        .service(health::ready)
+        .service(jwks::show);
+}

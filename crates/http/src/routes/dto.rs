@@ -1,0 +1,113 @@
+//! What several resources show.
+
+use chrono::SecondsFormat;
+use serde::{Deserialize, Deserializer, Serialize};
+use subtle_domain::Timestamp;
+use subtle_domain::ids::SessionId;
+use subtle_domain::session::Session;
+use subtle_domain::user::User;
+use utoipa::ToSchema;
+
+/// A time as RFC 3339, UTC, with milliseconds.
+pub(super) fn time(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Tells a field that is `null` from one that is not there.
+pub(super) fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// An account, as its owner sees it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = User)]
+pub(super) struct UserDto {
+    /// Never changes.
+    #[schema(example = "cmb3x0f5e0000abcd1234efgh")]
+    id: String,
+    /// In lower case.
+    #[schema(example = "ada@example.com")]
+    email: String,
+    /// As they write it.
+    #[schema(example = "Ada Lovelace")]
+    full_name: Option<String>,
+    /// Where their picture is.
+    #[schema(example = "https://example.com/ada.png")]
+    avatar_url: Option<String>,
+    /// What they pay for: `free`, `pro` or `enterprise`. Never a right.
+    #[schema(example = "free")]
+    subscription_tier: &'static str,
+    /// What they may do: `user`, `support` or `admin`.
+    #[schema(example = "user")]
+    role: &'static str,
+    /// Whether the address was shown to be theirs.
+    email_verified: bool,
+    /// When the account was made.
+    #[schema(format = DateTime, example = "2026-11-23T08:00:00.000Z")]
+    created_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime, example = "2026-11-23T08:00:00.000Z")]
+    updated_at: String,
+}
+
+impl From<&User> for UserDto {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            email: user.email.to_string(),
+            full_name: user.full_name.as_ref().map(|name| name.as_str().to_owned()),
+            avatar_url: user.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+            subscription_tier: user.subscription_tier.as_str(),
+            role: user.role.as_str(),
+            email_verified: user.email_verified,
+            created_at: time(user.created_at),
+            updated_at: time(user.updated_at),
+        }
+    }
+}
+
+/// A signed-in device.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
+pub(super) struct SessionDto {
+    /// Under which it can be ended.
+    #[schema(example = "cmb3x0f5e0001abcd1234efgh")]
+    id: String,
+    /// When it began.
+    #[schema(format = DateTime, example = "2026-11-23T08:00:00.000Z")]
+    created_at: String,
+    /// When its refresh token was last exchanged.
+    #[schema(format = DateTime, example = "2026-11-23T08:00:00.000Z")]
+    last_used_at: String,
+    /// When it ends at the latest.
+    #[schema(format = DateTime, example = "2027-02-21T08:00:00.000Z")]
+    expires_at: String,
+    /// From where it began.
+    #[schema(example = "203.0.113.9")]
+    ip_address: Option<String>,
+    /// With what it began.
+    #[schema(example = "Subtle/1.0 (Macintosh)")]
+    user_agent: Option<String>,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+impl SessionDto {
+    pub(super) fn new(session: &Session, asking: &SessionId) -> Self {
+        Self {
+            id: session.id.to_string(),
+            created_at: time(session.created_at),
+            last_used_at: time(session.last_used_at),
+            expires_at: time(session.expires_at),
+            ip_address: session.client.ip_address.map(|address| address.to_string()),
+            user_agent: session.client.user_agent.clone(),
+            current: session.id == *asking,
+        }
+    }
+}
