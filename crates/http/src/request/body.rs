@@ -147,8 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed() {
-        for body in
-            ["", "{", "nonsense", r#"{"name":"a"} x"#, r#"{"name":"\ud800"}"#, "{\"name\":\"\u{1}\"}", &deep]
+        for body in ["", "{", "nonsense", r#"{"name":"a"} x"#, r#"{"name":"\ud800"}"#, "{\"name\":\"\u{1}\"}"]
         {
             assert!(matches!(refused(body), ApiError::Malformed(_)), "{body}: {:?}", refused(body));
         }
