@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Secrets and time: the domain's ports for passwords, tokens, identifiers and the clock.
+//!
+//! The one crate that holds keys, draws random numbers and reads the time. All keys are derived from the master secrets; all
+//! chance comes from the system's generator, and a process that cannot have any ends rather than go on with guessable values.
+//! Slow work runs on threads of its own. Nothing here knows HTTP or SQL, and no secret, token or password is ever logged or
+//! shown by `Debug`.
+//!
+//! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
+//! opens refresh tokens; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+
+#![warn(missing_docs)]
+
+pub mod access;
+pub mod clock;
+pub mod ids;
+pub mod passwords;
+mod random;
+pub mod refresh;
+pub mod secret;
+
+pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
+pub use clock::SystemClock;
+pub use ids::CuidGenerator;
+pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
+pub use refresh::MacRefreshTokens;
+pub use secret::{InvalidSecret, MasterSecrets, SecretText};
