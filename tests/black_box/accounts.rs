@@ -1,0 +1,175 @@
+//! Sign-up, the profile, and the way out.
+
+use serde_json::json;
+
+use crate::support::{Person, TestApp, fresh_email};
+
+#[tokio::test]
+async fn who_signs_up_is_signed_in_and_sees_themselves() {
+    let app = TestApp::start().await;
+    let body = json!({"email": "Ada@Example.com", "password": Person::PASSWORD, "fullName": "Ada"});
+    let answer = app.post("/v1/auth/register", &body).await.expect(201);
+    assert_eq!(answer.str("/user/email"), "ada@example.com");
+    assert_eq!((answer.str("/user/role"), answer.str("/user/subscriptionTier")), ("user", "free"));
+    assert_eq!(answer.str("/tokenType"), "Bearer");
+    assert_eq!(answer.body["expiresIn"], 900);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let ada = Person::of(&answer, Person::PASSWORD);
+    let me = ada.send(&app, "GET", "/v1/me").await.expect(200);
+    assert_eq!(me.body, answer.body["user"]);
+}
+
+#[tokio::test]
+async fn of_fifty_sign_ups_for_one_address_in_any_case_one_succeeds() {
+    let app = TestApp::start().await;
+    let bodies: Vec<_> = (0..50)
+        .map(|number| {
+            let email = if number % 2 == 0 { "A@x.io" } else { "a@x.io" };
+            json!({"email": email, "password": Person::PASSWORD})
+        })
+        .collect();
+    let answers =
+        futures_util::future::join_all(bodies.iter().map(|body| app.post("/v1/auth/register", body))).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    let taken = answers.iter().filter(|answer| answer.status == 409).count();
+    assert_eq!((made, taken), (1, 49));
+    assert_eq!(app.value("SELECT count(*) FROM users").await, "1");
+}
+
+#[tokio::test]
+async fn unfit_values_are_named_all_at_once_and_nothing_is_made() {
+    let app = TestApp::start().await;
+    let body = json!({"email": "nobody", "password": "short", "fullName": " "});
+    let refused = app.post("/v1/auth/register", &body).await.expect_problem(422, "invalid-request");
+    let fields: Vec<_> =
+        refused.body["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
+    assert_eq!(fields, ["email", "password", "fullName"]);
+    assert_eq!(app.value("SELECT count(*) FROM users").await, "0");
+}
+
+#[tokio::test]
+async fn passwords_that_bcrypt_would_cut_and_common_ones_are_refused_with_the_reason() {
+    let app = TestApp::start().await;
+    for (password, reason) in [
+        ("x".repeat(72), "71 bytes"),
+        ("ä".repeat(36), "71 bytes"),
+        ("short77".to_owned(), "at least 8"),
+        ("password1".to_owned(), "common"),
+        ("subtle2026".to_owned(), "common"),
+    ] {
+        let body = json!({"email": fresh_email(), "password": password});
+        let refused = app.post("/v1/auth/register", &body).await.expect_problem(422, "invalid-request");
+        assert!(refused.str("/errors/0/message").contains(reason), "{password}: {}", refused.text);
+    }
+    let longest = "ab".repeat(35) + "c";
+    let email = fresh_email();
+    app.post("/v1/auth/register", &json!({"email": email, "password": longest})).await.expect(201);
+    app.login(&email, &longest).await.expect(200);
+    app.login(&email, &format!("{longest}x")).await.expect(401);
+    app.login(&email, &longest[..70]).await.expect(401);
+}
+
+#[tokio::test]
+async fn stored_hashes_are_plain_bcrypt_of_the_configured_cost_and_cheaper_ones_are_upgraded() {
+    let app = TestApp::builder().set("SUBTLE_BCRYPT_COST", "5").start().await;
+    let ada = app.person().await;
+    let hash = || app.value("SELECT password_hash FROM users LIMIT 1");
+    assert!(hash().await.starts_with("$2b$05$"), "{}", hash().await);
+    // The hash of "correct horse battery staple" at cost 4, with the prefix that PHP writes.
+    let cheap = "$2y$04$abcdefghijklmnopqrstuu7EJV7kdjBBQxyb0HjTh9KS7.Lah/6CG";
+    app.sql(&format!("UPDATE users SET password_hash = '{cheap}'")).await;
+    app.login(&ada.email, &ada.password).await.expect(200);
+    assert!(hash().await.starts_with("$2b$05$"), "{}", hash().await);
+    let costly = hash().await.replace("$05$", "$06$");
+    app.sql(&format!("UPDATE users SET password_hash = '{costly}'")).await;
+    app.login(&ada.email, &ada.password).await.expect(401);
+    assert_eq!(hash().await, costly, "never downgraded");
+}
+
+#[tokio::test]
+async fn people_change_their_name_and_picture_and_nothing_else() {
+    let app = TestApp::start().await;
+    let ada = app.person().await;
+    let change = json!({"fullName": "Augusta", "avatarUrl": "https://example.com/a.png"});
+    let changed = ada.send_json(&app, "PATCH", "/v1/me", &change).await.expect(200);
+    assert_eq!(
+        (changed.str("/fullName"), changed.str("/avatarUrl")),
+        ("Augusta", "https://example.com/a.png")
+    );
+    let emptied = ada.send_json(&app, "PATCH", "/v1/me", &json!({"avatarUrl": null})).await.expect(200);
+    assert_eq!((emptied.str("/fullName"), &emptied.body["avatarUrl"]), ("Augusta", &json!(null)));
+    for own in [
+        json!({"role": "admin"}),
+        json!({"subscriptionTier": "enterprise"}),
+        json!({"emailVerified": true}),
+        json!({"userId": "x"}),
+        json!({"id": "x", "fullName": "Eve"}),
+    ] {
+        ada.send_json(&app, "PATCH", "/v1/me", &own).await.expect_problem(422, "invalid-request");
+    }
+    let me = ada.send(&app, "GET", "/v1/me").await.expect(200);
+    assert_eq!(me.body, emptied.body);
+}
+
+#[tokio::test]
+async fn a_new_password_needs_the_current_one_and_ends_the_other_sessions() {
+    let app = TestApp::start().await;
+    let ada = app.person().await;
+    let phone = ada.sign_in(&app).await;
+    let change = |current: &str, new: &str| json!({"currentPassword": current, "newPassword": new});
+    let wrong = change("something else", "another secret 9");
+    ada.send_json(&app, "POST", "/v1/me/password", &wrong).await.expect_problem(403, "wrong-password");
+    let common = change(Person::PASSWORD, "password1");
+    ada.send_json(&app, "POST", "/v1/me/password", &common).await.expect_problem(422, "invalid-request");
+    phone.send(&app, "GET", "/v1/me").await.expect(200);
+    let right = change(Person::PASSWORD, "another secret 9");
+    ada.send_json(&app, "POST", "/v1/me/password", &right).await.expect(204);
+    phone.send(&app, "GET", "/v1/me").await.expect_problem(401, "invalid-token");
+    app.refresh(&phone.refresh).await.expect_problem(401, "invalid-refresh-token");
+    ada.send(&app, "GET", "/v1/me").await.expect(200);
+    app.refresh(&ada.refresh).await.expect(200);
+    app.login(&ada.email, Person::PASSWORD).await.expect(401);
+    app.login(&ada.email, "another secret 9").await.expect(200);
+}
+
+#[tokio::test]
+async fn who_leaves_is_erased_and_the_books_stay() {
+    let app = TestApp::start().await;
+    let ada = app.person().await;
+    let other = app.person().await;
+    app.sql(&format!(
+        "INSERT INTO user_usage_metrics (user_id, total_cost) VALUES ('{id}', 0.5);
+         INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 12.50, 'completed');
+         INSERT INTO admin_notes (user_id, admin_id, note) VALUES ('{id}', '{other}', 'a secret of Ada');
+         INSERT INTO admin_notes (user_id, admin_id, note) VALUES ('{other}', '{id}', 'by Ada');
+         INSERT INTO bridge_tokens (token, user_id, expires_at) VALUES ('t', '{id}', now() + interval '1 day');
+         INSERT INTO sync_logs (user_id, event_type, event_source) VALUES ('{id}', 'a', 'b');",
+        id = ada.id,
+        other = other.id
+    ))
+    .await;
+    ada.send(&app, "DELETE", "/v1/me").await.expect(204);
+    ada.send(&app, "GET", "/v1/me").await.expect_problem(401, "invalid-token");
+    app.refresh(&ada.refresh).await.expect(401);
+    app.login(&ada.email, &ada.password).await.expect_problem(401, "wrong-credentials");
+    let left = format!(
+        "SELECT string_agg(what || n, ' ' ORDER BY what) FROM (
+             SELECT 'activity' what, count(*) n FROM user_activity WHERE user_id = '{id}' UNION ALL
+             SELECT 'billing', count(*) FROM billing_history WHERE user_id = '{id}' UNION ALL
+             SELECT 'bridge', count(*) FROM bridge_tokens WHERE user_id = '{id}' UNION ALL
+             SELECT 'notes_by', count(*) FROM admin_notes WHERE admin_id = '{id}' UNION ALL
+             SELECT 'notes_on', count(*) FROM admin_notes WHERE user_id = '{id}' UNION ALL
+             SELECT 'sessions', count(*) FROM sessions WHERE user_id = '{id}' UNION ALL
+             SELECT 'sync', count(*) FROM sync_logs WHERE user_id = '{id}' UNION ALL
+             SELECT 'usage', count(*) FROM user_usage_metrics WHERE user_id = '{id}') left_over",
+        id = ada.id
+    );
+    assert_eq!(
+        app.value(&left).await,
+        "activity0 billing1 bridge0 notes_by1 notes_on0 sessions0 sync0 usage1"
+    );
+    let row = app.value(&format!("SELECT to_jsonb(u) FROM users u WHERE id = '{}'", ada.id)).await;
+    assert!(!row.contains(&ada.email) && !row.contains("Lovelace") && !row.contains("$2b$"), "{row}");
+    let again = json!({"email": ada.email, "password": Person::PASSWORD});
+    app.post("/v1/auth/register", &again).await.expect(201);
+}

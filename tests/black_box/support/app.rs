@@ -1,0 +1,164 @@
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use subtle_local_postgres::testing::{TestDatabase, database};
+use tokio::runtime::Runtime;
+
+use super::http::Answer;
+use super::person::Person;
+use super::process::Process;
+
+/// How the servers of a test are started.
+pub(crate) struct Builder {
+    environment: BTreeMap<String, String>,
+    parameters: String,
+    servers: usize,
+}
+
+impl Builder {
+    /// Sets an environment variable of the servers.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Adds to the query of the `DATABASE_URL`: `connection_limit=2`.
+    pub(crate) fn database(mut self, parameters: &str) -> Self {
+        self.parameters = format!("&{parameters}");
+        self
+    }
+
+    /// Starts that many servers on the one database.
+    pub(crate) fn servers(mut self, servers: usize) -> Self {
+        self.servers = servers;
+        self
+    }
+
+    pub(crate) async fn start(self) -> TestApp {
+        tokio::task::spawn_blocking(move || self.start_blocking()).await.unwrap()
+    }
+
+    fn start_blocking(mut self) -> TestApp {
+        let database = database(&subtle_persistence::migrations::fingerprint(), migrate);
+        let url = format!("{}{}", database.url(), self.parameters);
+        self.environment.insert("DATABASE_URL".to_owned(), url);
+        let servers = (0..self.servers).map(|_| Process::start(&self.environment)).collect();
+        TestApp { servers, database, environment: self.environment, client: reqwest::Client::new() }
+    }
+}
+
+fn migrate(url: &str) -> Result<(), Box<dyn Error>> {
+    Runtime::new()?.block_on(subtle_persistence::migrations::migrate(url))?;
+    Ok(())
+}
+
+/// One or more servers on a database of the test's own.
+pub(crate) struct TestApp {
+    servers: Vec<Process>,
+    pub(crate) database: TestDatabase,
+    environment: BTreeMap<String, String>,
+    pub(crate) client: reqwest::Client,
+}
+
+impl TestApp {
+    /// One server: cheap hashes, no rate limits.
+    pub(crate) async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub(crate) fn builder() -> Builder {
+        let given = [
+            ("SUBTLE_LISTEN", "127.0.0.1:0"),
+            ("SUBTLE_SECRET", "a secret of the tests with 32 bytes or more"),
+            ("SUBTLE_BCRYPT_COST", "4"),
+            ("SUBTLE_RATE_LIMIT", "off"),
+            ("SUBTLE_LOG_FORMAT", "json"),
+            ("SUBTLE_SHUTDOWN_DELAY", "0s"),
+        ];
+        let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Builder { environment, parameters: String::new(), servers: 1 }.set("SUBTLE_DATA_DIR", &data_dir())
+    }
+
+    /// The server of that number, the first being 0.
+    pub(crate) fn server(&self, number: usize) -> &Process {
+        &self.servers[number]
+    }
+
+    pub(crate) fn server_mut(&mut self, number: usize) -> &mut Process {
+        &mut self.servers[number]
+    }
+
+    /// Starts one more server with the same settings.
+    pub(crate) fn add_server(&mut self) -> usize {
+        self.servers.push(Process::start(&self.environment));
+        self.servers.len() - 1
+    }
+
+    /// `http://127.0.0.1:…/path` on the server of that number.
+    pub(crate) fn url_of(&self, number: usize, path: &str) -> String {
+        format!("http://{}{path}", self.server(number).address())
+    }
+
+    /// A request to the first server.
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), self.url_of(0, path))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request("POST", path).json(body)).await
+    }
+
+    /// Signs somebody up who never was here before.
+    pub(crate) async fn person(&self) -> Person {
+        Person::sign_up(self).await
+    }
+
+    /// Somebody of that role: `support` or `admin`.
+    pub(crate) async fn person_of_role(&self, role: &str) -> Person {
+        let person = self.person().await;
+        self.sql(&format!("UPDATE users SET role = '{role}' WHERE id = '{}'", person.id)).await;
+        person
+    }
+
+    pub(crate) async fn login(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login", &json!({"email": email, "password": password})).await
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> Answer {
+        self.post("/v1/auth/refresh", &json!({"refreshToken": token})).await
+    }
+
+    /// A connection to the servers' database.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
+        let (client, connection) =
+            tokio_postgres::connect(self.database.url(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Runs SQL on the servers' database.
+    pub(crate) async fn sql(&self, sql: &str) {
+        self.connect().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// The one value, as text, that a query on the servers' database gives.
+    pub(crate) async fn value(&self, sql: &str) -> String {
+        let row = self.connect().await.query_one(&format!("SELECT ({sql})::text"), &[]).await.unwrap();
+        row.get::<_, Option<String>>(0).unwrap_or_default()
+    }
+}
+
+fn data_dir() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    folder.push(format!("data-{}-{number}", std::process::id()));
+    folder.to_string_lossy().into_owned()
+}

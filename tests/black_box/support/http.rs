@@ -1,0 +1,98 @@
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::TestApp;
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// The body, `null` if it is none or no JSON.
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks the status, and that an error is a complete problem document.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        if status >= 400 {
+            assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+            assert_eq!(self.body["status"], status, "{}", self.text);
+            for field in ["type", "title", "detail", "requestId"] {
+                assert!(
+                    self.body[field].as_str().is_some_and(|text| !text.is_empty()),
+                    "{field}: {}",
+                    self.text
+                );
+            }
+            assert_eq!(self.body["requestId"], self.header("x-request-id"), "{}", self.text);
+        }
+        self
+    }
+
+    /// Checks that this is the problem of that name.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, name: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.body["type"], format!("urn:subtle:problem:{name}"), "{}", answer.text);
+        answer
+    }
+
+    /// A text in the body, by its pointer (RFC 6901).
+    #[track_caller]
+    pub(crate) fn str(&self, pointer: &str) -> &str {
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer}: {}", self.text))
+    }
+}
+
+/// A connection on which anything can be said.
+pub(crate) struct Raw(TcpStream);
+
+impl Raw {
+    pub(crate) async fn open(app: &TestApp) -> Self {
+        Self(TcpStream::connect(app.server(0).address()).await.unwrap())
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// All that comes until the server closes, and how long that took; `None` if it is still open after `patience`.
+    pub(crate) async fn read_to_end(&mut self, patience: Duration) -> Option<(String, Duration)> {
+        let begun = Instant::now();
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(patience, self.0.read_to_end(&mut bytes)).await;
+        read.ok().map(|_end_or_reset| (String::from_utf8_lossy(&bytes).into_owned(), begun.elapsed()))
+    }
+}
+
+/// Asks again until the answer is yes; panics after ten seconds.
+pub(crate) async fn eventually(what: &str, mut asked: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !asked().await {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
