@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The domain's ports on PostgreSQL: the only crate that knows SQL.
+//!
+//! It decides nothing. What the domain decides is written by compare-and-set or inside a unit of work, and how that went is told
+//! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
+//!
+//! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
+//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `audit`, `limits`, `health`,
+//! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
+
+mod error;
+pub mod options;
+pub mod pool;
+#[macro_use]
+mod lease;
+mod schema;
+#[macro_use]
+mod unit_of_work;
+
+mod accounts;
+mod activity;
+mod audit;
+mod directory;
+mod health;
+mod limits;
+pub mod migrations;
+mod revocations;
+mod sessions;
+mod user_row;
+mod users;
+
+pub use accounts::PgAccounts;
+pub use activity::{ActivityWriter, PgActivityLog};
+pub use directory::PgDirectory;
+pub use health::PgHealth;
+pub use limits::PgGuessLimiter;
+pub use options::{InvalidUrl, PoolOptions};
+pub use pool::{Database, PoolStatus};
+pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
+pub use sessions::PgSessions;
+pub use unit_of_work::PgStore;

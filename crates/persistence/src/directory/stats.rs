@@ -1,0 +1,57 @@
+//! The figures over all accounts.
+
+use chrono::{NaiveTime, TimeDelta};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use subtle_domain::Timestamp;
+use subtle_domain::directory::UserStats;
+
+/// What `get_user_stats()` counts, for any day: `$1` is its midnight, `$2` that of a week before. Tests hold the two equal.
+const STATS: &str = "
+    SELECT
+        (SELECT count(*) FROM users WHERE deleted_at IS NULL) AS total_users,
+        (SELECT count(*)
+            FROM (SELECT DISTINCT user_id FROM user_activity WHERE created_at >= $1) AS active
+            JOIN users ON users.id = active.user_id
+            WHERE users.deleted_at IS NULL) AS active_users_today,
+        (SELECT count(*) FROM users WHERE deleted_at IS NULL AND created_at >= $2) AS new_users_this_week,
+        (SELECT count(*) FROM user_usage_metrics) AS total_usage_metrics,
+        (SELECT count(*) FROM users WHERE deleted_at IS NULL AND created_at >= $1) AS new_users_today";
+
+#[derive(QueryableByName)]
+struct StatsRow {
+    #[diesel(sql_type = BigInt)]
+    total_users: i64,
+    #[diesel(sql_type = BigInt)]
+    active_users_today: i64,
+    #[diesel(sql_type = BigInt)]
+    new_users_this_week: i64,
+    #[diesel(sql_type = BigInt)]
+    total_usage_metrics: i64,
+    #[diesel(sql_type = BigInt)]
+    new_users_today: i64,
+}
+
+impl From<StatsRow> for UserStats {
+    fn from(row: StatsRow) -> Self {
+        Self {
+            total_users: row.total_users,
+            active_users_today: row.active_users_today,
+            new_users_this_week: row.new_users_this_week,
+            total_usage_metrics: row.total_usage_metrics,
+            new_users_today: row.new_users_today,
+        }
+    }
+}
+
+pub(super) async fn read(now: Timestamp, connection: &mut AsyncPgConnection) -> QueryResult<UserStats> {
+    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let row: StatsRow = sql_query(STATS)
+        .bind::<Timestamptz, _>(midnight)
+        .bind::<Timestamptz, _>(midnight - TimeDelta::days(7))
+        .get_result(connection)
+        .await?;
+    Ok(row.into())
+}

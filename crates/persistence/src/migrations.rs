@@ -1,0 +1,254 @@
+//! Brings a database up to date, one migration after the other, each in a transaction of its own.
+//!
+//! Any number of processes may start at once: an advisory lock lets one migrate while the others wait and then find nothing left to
+//! do. A statement waits for its locks a few seconds only, since all that comes after it on the table queues up behind it; the
+//! migration is then undone and tried again. What fails leaves nothing behind, and the error names migration and statement.
+
+mod script;
+mod split;
+
+use std::time::Duration;
+
+use diesel::migration::Migration;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::{Bool, Text};
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::MigrationHarness;
+
+use crate::error::Fault;
+use crate::options::{InvalidUrl, PoolOptions};
+use crate::pool::{ConnectError, Connector};
+use script::{SCRIPTS, Script, StatementFailed};
+
+/// Diesel's own connection to a database, driven by a thread that may block.
+type Harness = AsyncConnectionWrapper<AsyncPgConnection>;
+
+/// "subtle" in ASCII: the advisory lock that one who migrates holds.
+const LOCK: &str = "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+                    SELECT pg_advisory_lock(126948000164965);";
+/// For statements that don't set one of their own.
+const WAIT_FOR_LOCKS: &str = "SET lock_timeout = '5s'";
+/// How often a migration is tried that does not get its locks.
+const TRIES: u32 = 12;
+/// In between, so that what had queued up gets through.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The URL is none.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// It can't be reached.
+    #[error("cannot reach the database that is to be migrated")]
+    Connect(#[from] ConnectError),
+    /// A statement failed. Nothing of its migration is left.
+    #[error("migration {migration} failed at `{statement}`: {message}")]
+    Statement {
+        /// The migration's name.
+        migration: String,
+        /// The statement, shortened.
+        statement: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The last migration came from a newer version of this program, which alone knows the way back.
+    #[error("migration {0} is not known to this version: revert it with the version that applied it")]
+    Unknown(String),
+    /// The list of applied migrations could not be read or written.
+    #[error("the list of applied migrations could not be read or written: {0}")]
+    List(String),
+    /// The process is shutting down.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Box<dyn std::error::Error + Send + Sync>> for MigrateError {
+    fn from(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        match error.downcast::<StatementFailed>() {
+            Ok(failed) => Self::Statement {
+                message: failed.error.to_string(),
+                migration: failed.migration,
+                statement: failed.statement,
+            },
+            Err(error) => Self::List(error.to_string()),
+        }
+    }
+}
+
+/// What has become of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is in the database.
+    Applied,
+    /// It is still to come.
+    Pending,
+    /// It is in the database, but a newer version of this program put it there.
+    Unknown,
+}
+
+/// A migration and its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its name; of one that isn't known, its version.
+    pub name: String,
+    /// What has become of it.
+    pub state: State,
+}
+
+/// Applies all that is missing, and names it.
+pub async fn migrate(url: &str) -> Result<Vec<String>, MigrateError> {
+    alone(url, |harness| up(harness, SCRIPTS)).await
+}
+
+/// Reverts the last migration, and names it; `None` if there was none.
+pub async fn revert_last(url: &str) -> Result<Option<String>, MigrateError> {
+    alone(url, |harness| down(harness, SCRIPTS)).await
+}
+
+/// All migrations and what has become of them. Changes nothing.
+pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
+    let mut connection = connect(url).await?;
+    let applied = applied(&mut connection).await.map_err(|error| MigrateError::List(error.to_string()))?;
+    let state = |version: &str| {
+        if applied.iter().any(|there| there == version) { State::Applied } else { State::Pending }
+    };
+    let known =
+        SCRIPTS.iter().map(|script| Step { name: script.name.into(), state: state(script.version()) });
+    let foreign = applied.iter().filter(|there| SCRIPTS.iter().all(|script| script.version() != *there));
+    let unknown = foreign.map(|version| Step { name: version.clone(), state: State::Unknown });
+    Ok(known.chain(unknown).collect())
+}
+
+/// A text that changes whenever a migration does: for the template databases of tests.
+#[must_use]
+pub fn fingerprint() -> String {
+    SCRIPTS.iter().flat_map(|script| [script.name, script.up, script.down]).collect()
+}
+
+#[derive(QueryableByName)]
+struct Exists {
+    #[diesel(sql_type = Bool)]
+    exists: bool,
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+async fn applied(connection: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
+    let list = diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists");
+    if !list.get_result::<Exists>(connection).await?.exists {
+        return Ok(Vec::new());
+    }
+    let versions = diesel::sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version");
+    let versions = versions.load::<Version>(connection).await?;
+    Ok(versions.into_iter().map(|row| row.version).collect())
+}
+
+async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
+    Ok(Connector::new(PoolOptions::from_url(url)?).connect().await?)
+}
+
+/// Does something on a connection that holds the lock, which it gives up with its end.
+async fn alone<T: Send + 'static>(
+    url: &str,
+    work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
+) -> Result<T, MigrateError> {
+    let mut connection = connect(url).await?;
+    let locked = async {
+        connection.batch_execute(LOCK).await?;
+        connection.batch_execute(WAIT_FOR_LOCKS).await
+    };
+    locked.await.map_err(|error| MigrateError::List(error.to_string()))?;
+    let blocking = tokio::task::spawn_blocking(move || work(&mut Harness::from(connection)));
+    blocking.await.unwrap_or(Err(MigrateError::Interrupted))
+}
+
+fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateError> {
+    let applied = harness.applied_migrations()?;
+    let missing =
+        scripts.iter().filter(|script| !applied.contains(&Migration::<Pg>::name(*script).version()));
+    let mut names = Vec::new();
+    for script in missing {
+        patiently(PAUSE, || harness.run_migration(script).map(drop))?;
+        names.push(script.name.to_owned());
+    }
+    Ok(names)
+}
+
+fn down(harness: &mut Harness, scripts: &[Script]) -> Result<Option<String>, MigrateError> {
+    let applied = harness.applied_migrations()?;
+    let [last, ..] = applied.as_slice() else { return Ok(None) };
+    let script = scripts.iter().find(|script| Migration::<Pg>::name(*script).version() == *last);
+    let script = script.ok_or_else(|| MigrateError::Unknown(last.to_string()))?;
+    patiently(PAUSE, || harness.revert_migration(script).map(drop))?;
+    Ok(Some(script.name.to_owned()))
+}
+
+/// Tries again what did not get its locks, or lost them to another in a deadlock.
+fn patiently(
+    pause: Duration,
+    mut migration: impl FnMut() -> diesel::migration::Result<()>,
+) -> Result<(), MigrateError> {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match migration() {
+            Err(error) if left > 0 && lost_a_race(error.as_ref()) => {
+                tracing::warn!(error = error.as_ref(), left, "a migration waits for others to finish");
+                std::thread::sleep(pause);
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+fn lost_a_race(error: &(dyn std::error::Error + 'static)) -> bool {
+    let failed = error.downcast_ref::<StatementFailed>().map(|failed| &failed.error);
+    failed.or(error.downcast_ref::<Error>()).is_some_and(|error| match Fault::of(error) {
+        Fault::Overload | Fault::Again => true,
+        Fault::Refused | Fault::StalePlan | Fault::Broken | Fault::Unfit | Fault::Defect => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diesel::result::DatabaseErrorKind;
+
+    /// Tries a migration that fails so many times with this message.
+    fn tries(failures: u32, message: &str) -> (u32, Result<(), MigrateError>) {
+        let mut tries = 0;
+        let outcome = patiently(Duration::ZERO, || {
+            tries += 1;
+            if tries > failures {
+                return Ok(());
+            }
+            let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
+            Err(StatementFailed { migration: "m".into(), statement: "ALTER".into(), error }.into())
+        });
+        (tries, outcome)
+    }
+
+    #[test]
+    fn a_migration_that_does_not_get_its_locks_is_tried_again_but_not_for_ever() {
+        let timeout = "canceling statement due to lock timeout";
+        assert!(matches!(tries(3, timeout), (4, Ok(()))));
+        assert!(matches!(tries(3, "deadlock detected"), (4, Ok(()))));
+        assert!(matches!(tries(u32::MAX, timeout), (TRIES, Err(MigrateError::Statement { .. }))));
+    }
+
+    #[test]
+    fn a_migration_that_is_wrong_is_tried_once() {
+        let (tries, outcome) = tries(3, "relation \"x\" does not exist");
+        assert_eq!(tries, 1);
+        let said = outcome.unwrap_err().to_string();
+        assert_eq!(said, "migration m failed at `ALTER`: relation \"x\" does not exist");
+    }
+}

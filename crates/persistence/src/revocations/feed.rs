@@ -1,0 +1,247 @@
+//! Learns what other replicas revoke: a connection that listens, and a catch-up read whenever it is made anew.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::StreamExt;
+use subtle_domain::Timestamp;
+use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::ports::{Clock, Revocation, Revocations};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::RevocationList;
+use super::backoff::Backoff;
+use crate::pool::{ConnectError, Database};
+use crate::schema::{sessions, users};
+
+/// The connection has a name of its own, so that operators find it in `pg_stat_activity`.
+const LISTEN: &str = "SET application_name = 'subtle revocations'; LISTEN subtle_revocations";
+/// A connection that is silent for so long is asked whether it lives.
+const PING_AFTER: Duration = Duration::from_secs(1);
+/// And counts as dead when it does not say so within this.
+const PING_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the statements at the beginning may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Keeps a [`RevocationList`] in step with the database, on a connection of its own, for as long as it is not dropped.
+#[derive(Debug)]
+#[must_use = "the feed ends when it is dropped"]
+pub struct RevocationFeed {
+    status: FeedStatus,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl RevocationFeed {
+    /// Begins to listen to what is revoked in `database`. Must be called inside a Tokio runtime.
+    pub fn start(database: Database, list: Arc<RevocationList>, clock: Arc<dyn Clock>) -> Self {
+        let (progress, caught_up_at) = watch::channel(None);
+        let (stop, stopped) = oneshot::channel();
+        let status = FeedStatus { caught_up_at, clock: Arc::clone(&clock) };
+        let listener = Listener { database, list, clock, progress };
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = listener.keep_listening() => {}
+                _ = stopped => {}
+            }
+        });
+        Self { status, stop, task }
+    }
+
+    /// How far the list is behind, to be asked at any time.
+    #[must_use]
+    pub fn status(&self) -> FeedStatus {
+        self.status.clone()
+    }
+
+    /// Ends the feed and closes its connection.
+    pub async fn stop(self) {
+        let _has_ended = self.stop.send(());
+        if let Err(error) = self.task.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the revocation feed failed");
+        }
+    }
+}
+
+/// How far a list is behind the database. Clones share what they see.
+#[derive(Clone)]
+pub struct FeedStatus {
+    caught_up_at: watch::Receiver<Option<Timestamp>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl FeedStatus {
+    /// Whether everything that was revoked before the start is known.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.caught_up_at.borrow().is_some()
+    }
+
+    /// Waits until everything that was revoked before the start is known; `false` if the feed has ended before.
+    pub async fn ready(&self) -> bool {
+        let mut caught_up_at = self.caught_up_at.clone();
+        caught_up_at.wait_for(Option::is_some).await.is_ok()
+    }
+
+    /// For how long nothing has been heard from the database: about a second at most when all is well. `None` before the first
+    /// catch-up.
+    #[must_use]
+    pub fn lag(&self) -> Option<TimeDelta> {
+        let caught_up_at = *self.caught_up_at.borrow();
+        caught_up_at.map(|at| (self.clock.now() - at).max(TimeDelta::zero()))
+    }
+}
+
+impl std::fmt::Debug for FeedStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FeedStatus")
+            .field("caught_up_at", &*self.caught_up_at.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why listening ended.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("no connection")]
+    Unconnected(#[from] ConnectError),
+    #[error("the connection broke")]
+    Broken(#[from] diesel::result::Error),
+    #[error("the connection is mute")]
+    Mute,
+    #[error("the connection was closed")]
+    Closed,
+}
+
+struct Listener {
+    database: Database,
+    list: Arc<RevocationList>,
+    clock: Arc<dyn Clock>,
+    progress: watch::Sender<Option<Timestamp>>,
+}
+
+impl Listener {
+    async fn keep_listening(&self) {
+        let mut backoff = Backoff::default();
+        loop {
+            if let Err(lost) = self.listen(&mut backoff).await {
+                let error = &lost as &dyn std::error::Error;
+                tracing::warn!(error, "revocations on other replicas are not heard of; connecting again");
+            }
+            sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Listens before it catches up: what is committed in between is told by one or by both.
+    async fn listen(&self, backoff: &mut Backoff) -> Result<(), Lost> {
+        let mut connection = self.database.connect().await?;
+        within(PATIENCE, connection.batch_execute(LISTEN)).await?;
+        let began = self.clock.now();
+        within(PATIENCE, self.catch_up(&mut connection, began)).await?;
+        self.reached(began);
+        backoff.reset();
+        loop {
+            if let Ok(payload) = timeout(PING_AFTER, heard(&mut connection)).await {
+                self.learn(&payload?);
+            } else {
+                let asked = self.clock.now();
+                within(PING_PATIENCE, connection.batch_execute("SELECT 1")).await?;
+                self.reached(asked);
+            }
+        }
+    }
+
+    async fn catch_up(&self, connection: &mut AsyncPgConnection, now: Timestamp) -> QueryResult<()> {
+        let horizon = self.list.horizon(now);
+        let ended = sessions::table
+            .filter(sessions::revoked_at.gt(horizon))
+            .select((sessions::id, sessions::revoked_at.assume_not_null()))
+            .load::<(String, Timestamp)>(connection)
+            .await?;
+        let erased = users::table
+            .filter(users::deleted_at.gt(horizon))
+            .select((users::id, users::deleted_at.assume_not_null()))
+            .load::<(String, Timestamp)>(connection)
+            .await?;
+        // What is no identifier of ours is in no token either.
+        let ended = ended.into_iter().filter_map(|(id, at)| Some((session(&id)?, at)));
+        let erased = erased.into_iter().filter_map(|(id, at)| Some((user(&id)?, at)));
+        for (revocation, at) in ended.chain(erased) {
+            self.list.learn(&[revocation], at);
+        }
+        Ok(())
+    }
+
+    fn learn(&self, payload: &str) {
+        let now = self.clock.now();
+        if let Some(revocation) = parse(payload) {
+            self.list.learn(&[revocation], now);
+        } else {
+            tracing::warn!(?payload, "a notification on subtle_revocations names nothing that is revoked");
+        }
+        self.reached(now);
+    }
+
+    /// All that was committed before `at` is known.
+    fn reached(&self, at: Timestamp) {
+        self.list.forget_expired(at);
+        self.progress.send_replace(Some(at));
+    }
+}
+
+/// The next notification. Nothing is lost when it is no longer awaited: they queue up in the connection.
+async fn heard(connection: &mut AsyncPgConnection) -> Result<String, Lost> {
+    let next = pin!(connection.notifications_stream()).next().await;
+    Ok(next.ok_or(Lost::Closed)??.payload)
+}
+
+async fn within<T>(patience: Duration, work: impl Future<Output = QueryResult<T>>) -> Result<T, Lost> {
+    match timeout(patience, work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_elapsed) => Err(Lost::Mute),
+    }
+}
+
+/// Reads a notification: `s:<session>` or `u:<user>`.
+fn parse(payload: &str) -> Option<Revocation> {
+    match payload.split_once(':')? {
+        ("s", id) => session(id),
+        ("u", id) => user(id),
+        _ => None,
+    }
+}
+
+fn session(id: &str) -> Option<Revocation> {
+    SessionId::parse(id).ok().map(Revocation::Session)
+}
+
+fn user(id: &str) -> Option<Revocation> {
+    UserId::parse(id).ok().map(Revocation::User)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_names_a_session_or_an_account() {
+        assert_eq!(parse("s:c1"), Some(Revocation::Session(SessionId::parse("c1").unwrap())));
+        assert_eq!(parse("u:c1"), Some(Revocation::User(UserId::parse("c1").unwrap())));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for payload in
+            ["", "s", "s:", "u: ", "x:c1", "S:c1", "s:a:b", "c1", "s:ä", &format!("s:{}", "x".repeat(65))]
+        {
+            assert_eq!(parse(payload), None, "{payload:?}");
+        }
+    }
+}

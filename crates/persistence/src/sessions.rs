@@ -1,0 +1,194 @@
+//! Sessions: single statements on the pool for the hot paths, and the same in bulk inside a unit of work.
+//!
+//! Whatever ends sessions says so on the channel [`CHANNEL`] with the same commit, so that no replica learns of it too early or
+//! not at all. Every statement carries the user's identifier.
+
+mod repository;
+mod rows;
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Integer, Nullable, Text, Timestamptz};
+use diesel::{IntoSql, sql_query};
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use subtle_domain::Timestamp;
+use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::password::PasswordHash;
+use subtle_domain::ports::{Sessions, StoreError};
+use subtle_domain::session::{Generation, RevocationReason, Session, SessionPolicy};
+use subtle_domain::token::TokenDigest;
+use subtle_domain::user::User;
+
+use crate::pool::Database;
+use crate::schema::{sessions, users};
+use crate::user_row::UserRow;
+use rows::{Ended, NewRow, SessionRow, ids};
+
+/// Where revocations are announced: `s:<session id>` or `u:<user id>`.
+pub(crate) const CHANNEL: &str = "subtle_revocations";
+
+/// Ends one session.
+const REVOKE: &str = "
+WITH ended AS (
+    UPDATE sessions SET revoked_at = $1, revoked_reason = $2
+    WHERE user_id = $3 AND id = $4 AND revoked_at IS NULL
+    RETURNING id
+)
+SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
+
+/// Ends all sessions of a user but one, or all.
+const REVOKE_ALL_BUT: &str = "
+WITH ended AS (
+    UPDATE sessions SET revoked_at = $1, revoked_reason = $2
+    WHERE user_id = $3 AND id IS DISTINCT FROM $4 AND revoked_at IS NULL
+    RETURNING id
+)
+SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
+
+/// Sessions in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PgSessions {
+    database: Database,
+}
+
+impl PgSessions {
+    /// Those of `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Sessions for PgSessions {
+    /// One statement. It waits for whoever is about to close the account or to change its password, and sees what they did.
+    async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError> {
+        let row = NewRow::from(session);
+        let begun = once!(self.database, connection => users::table
+            .filter(users::id.eq(row.user_id))
+            .filter(users::password_hash.eq(verified.expose()))
+            .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
+            .select((
+                row.id.into_sql::<Text>(),
+                users::id,
+                row.refresh_token.into_sql::<Text>(),
+                row.expires_at.into_sql::<Timestamptz>(),
+                row.created_at.into_sql::<Timestamptz>(),
+                row.generation.into_sql::<Integer>(),
+                row.salt.into_sql::<Binary>(),
+                row.user_agent.into_sql::<Nullable<Text>>(),
+                row.ip_address.as_deref().into_sql::<Nullable<Text>>(),
+                row.last_used_at.into_sql::<Timestamptz>(),
+            ))
+            .for_share()
+            .insert_into(sessions::table)
+            .into_columns((
+                sessions::id,
+                sessions::user_id,
+                sessions::refresh_token,
+                sessions::expires_at,
+                sessions::created_at,
+                sessions::generation,
+                sessions::salt,
+                sessions::user_agent,
+                sessions::ip_address,
+                sessions::last_used_at,
+            ))
+            .execute(connection))?;
+        Ok(begun == 1)
+    }
+
+    async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError> {
+        let row: Option<(SessionRow, UserRow)> = repeatable!(self.database, connection => sessions::table
+            .inner_join(users::table)
+            .filter(sessions::id.eq(session.as_str()))
+            .filter(sessions::user_id.eq(user.as_str()))
+            .select((SessionRow::as_select(), UserRow::as_select()))
+            .first(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+    }
+
+    async fn rotate(
+        &self,
+        session: &Session,
+        next: Generation,
+        digest: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Run twice, it tells the second time that somebody was faster: the caller reads again and finds that it was itself.
+        let rotated = repeatable!(self.database, connection => diesel::update(sessions::table)
+            .filter(sessions::id.eq(session.id.as_str()))
+            .filter(sessions::user_id.eq(session.user_id.as_str()))
+            .filter(sessions::generation.eq(session.generation.number()))
+            .filter(sessions::revoked_at.is_null())
+            .set((
+                sessions::generation.eq(next.number()),
+                sessions::refresh_token.eq(digest.expose()),
+                sessions::last_used_at.eq(now),
+            ))
+            .execute(connection))?;
+        Ok(rotated == 1)
+    }
+
+    async fn revoke(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ended: Vec<Ended> = once!(self.database, connection => sql_query(REVOKE)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(reason.as_str())
+            .bind::<Text, _>(user.as_str())
+            .bind::<Text, _>(session.as_str())
+            .load(connection))?;
+        Ok(!ended.is_empty())
+    }
+
+    async fn live(
+        &self,
+        user: &UserId,
+        policy: &SessionPolicy,
+        now: Timestamp,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows: Vec<SessionRow> = repeatable!(self.database, connection => {
+            let mut query = sessions::table
+                .filter(sessions::user_id.eq(user.as_str()))
+                .filter(sessions::revoked_at.is_null())
+                .filter(sessions::expires_at.gt(now))
+                .filter(sessions::last_used_at.gt(now - policy.idle))
+                .order((sessions::last_used_at.desc(), sessions::id.desc()))
+                .limit(limit.into())
+                .select(SessionRow::as_select())
+                .into_boxed();
+            if let Some((used, id)) = &after {
+                let earlier = sessions::last_used_at.lt(*used);
+                let tied = sessions::last_used_at.eq(*used).and(sessions::id.lt(id.as_str()));
+                query = query.filter(earlier.or(tied));
+            }
+            query.load(connection)
+        })?;
+        rows.into_iter().map(Session::try_from).collect()
+    }
+
+    async fn revoke_others(
+        &self,
+        user: &UserId,
+        keep: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let ended = once!(self.database, connection => sql_query(REVOKE_ALL_BUT)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(reason.as_str())
+            .bind::<Text, _>(user.as_str())
+            .bind::<Nullable<Text>, _>(Some(keep.as_str()))
+            .load(connection))?;
+        ids(ended)
+    }
+}

@@ -1,0 +1,56 @@
+//! Sessions inside a unit of work.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use subtle_domain::Timestamp;
+use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::ports::{SessionRepository, StoreError};
+use subtle_domain::session::{RevocationReason, Session};
+
+use super::rows::{NewRow, ids};
+use super::{CHANNEL, REVOKE_ALL_BUT};
+use crate::schema::sessions;
+use crate::unit_of_work::PgUnitOfWork;
+
+diesel::define_sql_function! {
+    /// Announces on a channel, at commit.
+    fn pg_notify(channel: Text, payload: Text) -> Text;
+}
+
+#[async_trait]
+impl SessionRepository for PgUnitOfWork {
+    async fn add(&mut self, session: &Session) -> Result<(), StoreError> {
+        step!(self, connection => diesel::insert_into(sessions::table)
+            .values(NewRow::from(session))
+            .execute(connection))?;
+        Ok(())
+    }
+
+    async fn revoke_all<'a>(
+        &mut self,
+        user: &UserId,
+        keep: Option<&'a SessionId>,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let ended = step!(self, connection => sql_query(REVOKE_ALL_BUT)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(reason.as_str())
+            .bind::<Text, _>(user.as_str())
+            .bind::<Nullable<Text>, _>(keep.map(SessionId::as_str))
+            .load(connection))?;
+        ids(ended)
+    }
+
+    async fn delete_all(&mut self, user: &UserId) -> Result<(), StoreError> {
+        step!(self, connection => diesel::delete(sessions::table)
+            .filter(sessions::user_id.eq(user.as_str()))
+            .execute(connection))?;
+        let payload = format!("u:{user}");
+        step!(self, connection => diesel::select(pg_notify(CHANNEL, payload)).execute(connection))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Rows of `sessions`, read and written.
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use subtle_domain::Timestamp;
+use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::ports::StoreError;
+use subtle_domain::session::{ClientInfo, Generation, Session};
+use subtle_domain::token::TokenDigest;
+
+use crate::error::corrupt;
+use crate::schema::sessions;
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub(super) struct SessionRow {
+    id: String,
+    user_id: String,
+    refresh_token: String,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    generation: i32,
+    salt: Vec<u8>,
+    user_agent: Option<String>,
+    ip_address: Option<String>,
+    last_used_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: SessionId::try_from(row.id).map_err(|_invalid| corrupt("sessions", "id"))?,
+            user_id: UserId::try_from(row.user_id).map_err(|_invalid| corrupt("sessions", "user_id"))?,
+            generation: Generation::new(row.generation),
+            digest: TokenDigest::new(row.refresh_token),
+            salt: row.salt,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+            client: ClientInfo {
+                // Only shown to people. Another program may have written anything.
+                ip_address: row.ip_address.and_then(|text| text.parse().ok()),
+                user_agent: row.user_agent,
+            },
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = sessions)]
+pub(super) struct NewRow<'a> {
+    pub(super) id: &'a str,
+    pub(super) user_id: &'a str,
+    pub(super) refresh_token: &'a str,
+    pub(super) expires_at: Timestamp,
+    pub(super) created_at: Timestamp,
+    pub(super) generation: i32,
+    pub(super) salt: &'a [u8],
+    pub(super) user_agent: Option<&'a str>,
+    pub(super) ip_address: Option<String>,
+    pub(super) last_used_at: Timestamp,
+}
+
+impl<'a> From<&'a Session> for NewRow<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
+            id: session.id.as_str(),
+            user_id: session.user_id.as_str(),
+            refresh_token: session.digest.expose(),
+            expires_at: session.expires_at,
+            created_at: session.created_at,
+            generation: session.generation.number(),
+            salt: &session.salt,
+            user_agent: session.client.user_agent.as_deref(),
+            ip_address: session.client.ip_address.map(|address| address.to_string()),
+            last_used_at: session.last_used_at,
+        }
+    }
+}
+
+/// A session that a statement has ended.
+#[derive(QueryableByName)]
+pub(super) struct Ended {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+pub(super) fn ids(ended: Vec<Ended>) -> Result<Vec<SessionId>, StoreError> {
+    let id = |row: Ended| SessionId::try_from(row.id).map_err(|_invalid| corrupt("sessions", "id"));
+    ended.into_iter().map(id).collect()
+}

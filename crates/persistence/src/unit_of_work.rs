@@ -1,0 +1,142 @@
+//! The transaction: changes that happen together or not at all.
+//!
+//! `BEGIN` and `COMMIT` are sent as they are. diesel-async's transaction manager would keep books on them that go wrong when a
+//! future is dropped in the middle; here nothing has to be kept, as a [`Lease`] that isn't given back closes its connection.
+
+use async_trait::async_trait;
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use subtle_domain::ports::{AuditLog, SessionRepository, Store, StoreError, UnitOfWork, UserRepository};
+use tokio::time::timeout;
+
+use crate::error::{Fault, store_error};
+use crate::lease::{Lease, Repeat, Tries};
+use crate::pool::{Database, Mute};
+
+/// Begins transactions in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PgStore {
+    database: Database,
+}
+
+impl PgStore {
+    /// Those of `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let begun = async {
+            let mut tries = Tries::new(Repeat::Harmless);
+            loop {
+                let mut lease = self.database.lease().await?;
+                let patience = lease.patience();
+                let connection = lease.connection().map_err(store_error)?;
+                let outcome = timeout(patience, connection.batch_execute("BEGIN")).await.ok();
+                if matches!(outcome, Some(Ok(()))) {
+                    return Ok(lease);
+                }
+                if let Some(Err(error)) = tries.conclude(lease, outcome) {
+                    return Err(error);
+                }
+            }
+        };
+        let lease = self.database.in_time(begun).await?;
+        Ok(Box::new(PgUnitOfWork { lease, failed: false }))
+    }
+}
+
+/// Something was asked of a transaction in which a statement had failed: all that is left to it is to be rolled back.
+#[derive(Debug, thiserror::Error)]
+#[error("an earlier statement of the unit of work has failed")]
+struct Failed;
+
+/// An open transaction. Implements the repositories of a unit of work, each in a file of its own.
+pub(crate) struct PgUnitOfWork {
+    lease: Lease,
+    /// After a failed statement PostgreSQL answers COMMIT with a rollback and no error.
+    failed: bool,
+}
+
+impl PgUnitOfWork {
+    pub(crate) fn connection(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
+        if self.failed {
+            return Err(StoreError::Defect(Box::new(Failed)));
+        }
+        self.lease.connection().map_err(store_error)
+    }
+
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.lease.patience()
+    }
+
+    /// Remembers how a statement ended; no outcome is a server that did not answer.
+    pub(crate) fn conclude<T>(&mut self, outcome: Option<QueryResult<T>>) -> Result<T, StoreError> {
+        let error = match outcome {
+            Some(Ok(value)) => return Ok(value),
+            Some(Err(error)) => error,
+            None => {
+                self.failed = true;
+                self.lease.close(true);
+                return Err(StoreError::Unavailable(Box::new(Mute)));
+            }
+        };
+        self.failed = true;
+        let fault = Fault::of(&error);
+        if !fault.spares_connection() {
+            self.lease.close(matches!(fault, Fault::StalePlan | Fault::Broken));
+        }
+        Err(store_error(error))
+    }
+
+    async fn end(mut self: Box<Self>, with: &str) -> Result<(), StoreError> {
+        let patience = self.patience();
+        let connection = self.lease.connection().map_err(store_error)?;
+        let outcome = timeout(patience, connection.batch_execute(with)).await.ok();
+        self.conclude(outcome)?;
+        self.lease.give_back();
+        Ok(())
+    }
+}
+
+/// Runs one statement of a unit of work: `step!(self, connection => query(connection))`.
+macro_rules! step {
+    ($unit:expr, $connection:ident => $query:expr) => {{
+        let unit: &mut $crate::unit_of_work::PgUnitOfWork = $unit;
+        let patience = unit.patience();
+        let $connection = unit.connection()?;
+        let outcome = tokio::time::timeout(patience, $query).await.ok();
+        unit.conclude(outcome)
+    }};
+}
+
+#[async_trait]
+impl UnitOfWork for PgUnitOfWork {
+    fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepository {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditLog {
+        self
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Defect(Box::new(Failed)));
+        }
+        self.end("COMMIT").await
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
+        // Without its connection it has been undone already.
+        if self.lease.is_closed() { Ok(()) } else { self.end("ROLLBACK").await }
+    }
+}

@@ -1,0 +1,149 @@
+//! Accounts inside a unit of work.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use subtle_domain::Timestamp;
+use subtle_domain::email::EmailAddress;
+use subtle_domain::ids::UserId;
+use subtle_domain::password::PasswordHash;
+use subtle_domain::ports::{NewUser, StoreError, UserRepository};
+use subtle_domain::user::User;
+
+use crate::schema::{admin_notes, bridge_tokens, sync_logs, user_activity, users};
+use crate::unit_of_work::PgUnitOfWork;
+use crate::user_row::{UserRow, lower};
+
+/// What an account's state is made of. Its identifier and its beginning never change, its hash has ways of its own.
+#[derive(AsChangeset, Insertable)]
+#[diesel(table_name = users, treat_none_as_null = true)]
+struct State<'a> {
+    email: &'a str,
+    full_name: Option<String>,
+    avatar_url: Option<String>,
+    subscription_tier: &'a str,
+    email_verified: bool,
+    updated_at: Timestamp,
+    role: &'a str,
+    disabled_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a User> for State<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            email: user.email.as_str(),
+            full_name: user.full_name.as_ref().map(|name| name.as_str().to_owned()),
+            avatar_url: user.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+            subscription_tier: user.subscription_tier.as_str(),
+            email_verified: user.email_verified,
+            updated_at: user.updated_at,
+            role: user.role.as_str(),
+            disabled_at: user.disabled_at,
+            deleted_at: user.deleted_at,
+        }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+struct NewRow<'a> {
+    id: &'a str,
+    password_hash: &'a str,
+    created_at: Timestamp,
+    #[diesel(embed)]
+    state: State<'a>,
+}
+
+/// A row that the caller holds a lock on, or believes to, is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such account")]
+struct NoAccount;
+
+fn exactly_one(rows: usize) -> Result<(), StoreError> {
+    if rows == 1 { Ok(()) } else { Err(StoreError::Conflict(Box::new(NoAccount))) }
+}
+
+// `FOR NO KEY UPDATE` and not `FOR UPDATE`: that would make every insert of activity wait, whose foreign key shares the row's key.
+#[async_trait]
+impl UserRepository for PgUnitOfWork {
+    async fn add(&mut self, new: &NewUser) -> Result<bool, StoreError> {
+        let row = NewRow {
+            id: new.user.id.as_str(),
+            password_hash: new.hash.expose(),
+            created_at: new.user.created_at,
+            state: State::from(&new.user),
+        };
+        let added = step!(self, connection => diesel::insert_into(users::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(connection))?;
+        Ok(added == 1)
+    }
+
+    async fn lock(&mut self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let row = step!(self, connection => users::table
+            .find(id.as_str())
+            .select(UserRow::as_select())
+            .for_no_key_update()
+            .first(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(User::try_from).transpose()
+    }
+
+    async fn lock_address(&mut self, email: &EmailAddress) -> Result<Option<User>, StoreError> {
+        let row = step!(self, connection => users::table
+            .filter(lower(users::email).eq(email.as_str()))
+            .select(UserRow::as_select())
+            .for_no_key_update()
+            .first(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(User::try_from).transpose()
+    }
+
+    async fn save(&mut self, user: &User) -> Result<(), StoreError> {
+        let saved = step!(self, connection => diesel::update(users::table.find(user.id.as_str()))
+            .set(State::from(user))
+            .execute(connection))?;
+        exactly_one(saved)
+    }
+
+    async fn replace_hash(
+        &mut self,
+        id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let replaced = step!(self, connection => diesel::update(users::table.find(id.as_str()))
+            .filter(users::password_hash.eq(from.expose()))
+            .set((users::password_hash.eq(to.expose()), users::updated_at.eq(now)))
+            .execute(connection))?;
+        Ok(replaced == 1)
+    }
+
+    async fn set_hash(&mut self, id: &UserId, hash: &PasswordHash) -> Result<(), StoreError> {
+        let set = step!(self, connection => diesel::update(users::table.find(id.as_str()))
+            .set(users::password_hash.eq(hash.expose()))
+            .execute(connection))?;
+        exactly_one(set)
+    }
+
+    async fn erase_traces(&mut self, id: &UserId) -> Result<(), StoreError> {
+        let id = id.as_str();
+        step!(self, connection => diesel::delete(user_activity::table)
+            .filter(user_activity::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(admin_notes::table)
+            .filter(admin_notes::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(bridge_tokens::table)
+            .filter(bridge_tokens::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(sync_logs::table)
+            .filter(sync_logs::user_id.eq(id))
+            .execute(connection))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! What one replica revokes, the others hear of; what they could not hear they read.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use subtle_domain::Timestamp;
+use subtle_domain::ids::TokenId;
+use subtle_domain::ports::{Clock, Revocations};
+use subtle_domain::token::AccessClaims;
+use subtle_domain::user::Role;
+use subtle_persistence::{Database, PoolOptions, RevocationFeed, RevocationList};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::Notify;
+use tokio_postgres::config::Host;
+
+use crate::support::{Home, session_id, start, user_id};
+
+const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(15);
+
+/// A clock that stands still.
+struct Still(Mutex<Timestamp>);
+
+impl Still {
+    fn pass(&self, time: TimeDelta) {
+        *self.0.lock().unwrap() += time;
+    }
+}
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A replica: its list, its feed, its clock, and the database that it shares with others.
+struct Replica {
+    home: Home,
+    list: Arc<RevocationList>,
+    feed: RevocationFeed,
+    clock: Arc<Still>,
+}
+
+impl Replica {
+    /// One that has caught up.
+    async fn on(home: Home) -> Self {
+        let pool = home.pool();
+        Self::by_way_of(pool, home).await
+    }
+
+    async fn by_way_of(pool: Database, home: Home) -> Self {
+        let clock = Arc::new(Still(Mutex::new(start())));
+        let list = Arc::new(RevocationList::new(TOKEN_LIFE));
+        let feed = RevocationFeed::start(pool, Arc::clone(&list), clock.clone());
+        assert!(feed.status().ready().await);
+        Self { home, list, feed, clock }
+    }
+
+    fn refuses(&self, user: &str, session: &str) -> bool {
+        self.list.covers(&AccessClaims {
+            user_id: user_id(user),
+            session_id: session_id(session),
+            role: Role::User,
+            token_id: TokenId::parse("t").unwrap(),
+            issued_at: start(),
+            expires_at: start() + TOKEN_LIFE,
+        })
+    }
+
+    async fn notify(&self, payload: &str) {
+        self.home.run(&format!("SELECT pg_notify('subtle_revocations', '{payload}')")).await;
+    }
+}
+
+/// Awaits what no query of the database can tell.
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
+    let fulfilled = async {
+        while !condition() {
+            looks.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), fulfilled).await.is_ok(), "never: {what}");
+}
+
+const LISTENERS: &str = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE datname = current_database() AND application_name = 'subtle revocations'";
+
+/// A database with the account `ada` and her sessions `s1` to `s4`, and with the account `eve`.
+async fn home() -> Home {
+    let home = Home::new().await;
+    home.run(
+            "INSERT INTO users (id, email, password_hash)
+             SELECT id, id || '@example.com', repeat('x', 60) FROM unnest(ARRAY['ada', 'eve']) AS id;
+             INSERT INTO sessions (id, user_id, refresh_token, expires_at)
+             SELECT 's' || n, 'ada', 'digest ' || n, now() + interval '1 day' FROM generate_series(1, 4) AS n",
+        )
+        .await;
+    home
+}
+
+fn ended(session: &str, ago: TimeDelta) -> String {
+    let at = start() - ago;
+    format!("UPDATE sessions SET revoked_at = '{at}', revoked_reason = 'sign_out' WHERE id = '{session}';")
+}
+
+fn erased(user: &str, ago: TimeDelta) -> String {
+    format!("UPDATE users SET deleted_at = '{}' WHERE id = '{user}';", start() - ago)
+}
+
+#[tokio::test]
+async fn what_another_connection_announces_is_refused() {
+    let replica = Replica::on(home().await).await;
+    assert!(!replica.refuses("ada", "s1"));
+    replica.notify("s:s1").await;
+    eventually("the session is refused", || replica.refuses("ada", "s1")).await;
+    assert!(!replica.refuses("ada", "s2"));
+    replica.notify("u:eve").await;
+    eventually("the account is refused", || replica.refuses("eve", "s9")).await;
+    assert!(!replica.refuses("ada", "s2"));
+}
+
+#[tokio::test]
+async fn an_announcement_counts_from_its_commit() {
+    let replica = Replica::on(home().await).await;
+    let undone = "BEGIN; SELECT pg_notify('subtle_revocations', 's:s1'); ROLLBACK";
+    replica.home.run(undone).await;
+    replica.notify("s:s2").await;
+    eventually("the second session is refused", || replica.refuses("ada", "s2")).await;
+    assert!(!replica.refuses("ada", "s1"));
+}
+
+#[tokio::test]
+async fn what_was_revoked_before_the_start_is_refused_once_the_feed_is_ready() {
+    let home = home().await;
+    let before = [ended("s1", TimeDelta::minutes(1)), ended("s2", TimeDelta::minutes(14))].concat();
+    home.run(&before).await;
+    home.run(&erased("eve", TimeDelta::minutes(14))).await;
+    let replica = Replica::on(home).await;
+    assert!(replica.refuses("ada", "s1"));
+    assert!(replica.refuses("ada", "s2"));
+    assert!(!replica.refuses("ada", "s3"));
+    assert!(replica.refuses("eve", "s9"));
+}
+
+#[tokio::test]
+async fn what_is_older_than_a_tokens_life_is_not_even_read() {
+    let home = home().await;
+    home.run(&ended("s1", TimeDelta::minutes(17))).await;
+    home.run(&erased("eve", TimeDelta::minutes(17))).await;
+    let replica = Replica::on(home).await;
+    assert!(replica.list.is_empty());
+}
+
+#[tokio::test]
+async fn the_feed_forgets_what_no_living_token_is_about() {
+    let home = home().await;
+    home.run(&ended("s1", TimeDelta::minutes(10))).await;
+    let replica = Replica::on(home).await;
+    replica.notify("s:s2").await;
+    eventually("both are known", || replica.list.len() == 2).await;
+    replica.clock.pass(TimeDelta::minutes(6));
+    eventually("the first is forgotten", || replica.list.len() == 1).await;
+    assert!(replica.refuses("ada", "s2"));
+    replica.clock.pass(TimeDelta::minutes(10));
+    eventually("the second is forgotten", || replica.list.is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_the_connection_is_lost_is_refused_after_it_is_back() {
+    let replica = Replica::on(home().await).await;
+    // Nobody announces this: it can only be read.
+    let unheard = [ended("s1", TimeDelta::zero()), erased("eve", TimeDelta::zero())].concat();
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'subtle revocations'";
+    replica.home.run(&format!("{unheard} {kill}")).await;
+    eventually("the session is refused", || replica.refuses("ada", "s1")).await;
+    eventually("the account is refused", || replica.refuses("eve", "s9")).await;
+    replica.notify("s:s2").await;
+    eventually("the new connection listens", || replica.refuses("ada", "s2")).await;
+}
+
+/// A way to the database, as a URL, and how to make it dark: what is connected then stays connected, and nothing comes through any
+/// more. New connections do. `None` if the database isn't behind a unix socket.
+async fn tunnel(home: &Home) -> Option<(String, Arc<Notify>)> {
+    let config: tokio_postgres::Config = home.url().parse().unwrap();
+    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
+    let socket = folder.join(".s.PGSQL.5432");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (user, name) = (config.get_user()?, config.get_dbname()?);
+    let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
+    let darkness = Arc::new(Notify::new());
+    let falls = Arc::clone(&darkness);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = UnixStream::connect(&socket).await.unwrap();
+            let falls = Arc::clone(&falls);
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    () = falls.notified() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    Some((url, darkness))
+}
+
+#[tokio::test]
+async fn a_connection_that_went_silent_is_given_up_and_made_anew() {
+    let home = home().await;
+    let Some((url, darkness)) = tunnel(&home).await else { return };
+    let pool = Database::new(PoolOptions::from_url(&url).unwrap()).unwrap();
+    let replica = Replica::by_way_of(pool, home).await;
+    darkness.notify_waiters();
+    replica.home.run(&ended("s1", TimeDelta::zero())).await;
+    replica.notify("s:s1").await;
+    eventually("the session is refused", || replica.refuses("ada", "s1")).await;
+}
+
+#[tokio::test]
+async fn what_names_nothing_is_ignored() {
+    let replica = Replica::on(home().await).await;
+    for junk in ["", "s1", "s:", "x:s1", "s:s1 ", "S:s1", "u:a/b", "🦀"] {
+        replica.notify(junk).await;
+    }
+    replica.notify("s:s2").await;
+    eventually("the one that names something is heard", || replica.refuses("ada", "s2")).await;
+    assert_eq!(replica.list.len(), 1);
+}
+
+#[tokio::test]
+async fn the_lag_is_how_long_nothing_was_heard() {
+    let replica = Replica::on(home().await).await;
+    let status = replica.feed.status();
+    assert_eq!(status.lag(), Some(TimeDelta::zero()));
+    replica.clock.pass(TimeDelta::seconds(7));
+    replica.notify("s:s1").await;
+    eventually("it was heard", || status.lag() == Some(TimeDelta::zero())).await;
+    replica.feed.stop().await;
+    replica.clock.pass(TimeDelta::seconds(9));
+    assert_eq!(status.lag(), Some(TimeDelta::seconds(9)));
+}
+
+#[tokio::test]
+async fn a_feed_that_was_stopped_leaves_no_connection() {
+    let replica = Replica::on(home().await).await;
+    assert_eq!(replica.home.value(LISTENERS).await, "1");
+    replica.feed.stop().await;
+    replica.home.await_value(LISTENERS, 0).await;
+}
+
+#[tokio::test]
+async fn a_feed_that_was_dropped_leaves_no_connection() {
+    let replica = Replica::on(home().await).await;
+    drop(replica.feed);
+    replica.home.await_value(LISTENERS, 0).await;
+}
+
+#[tokio::test]
+async fn without_a_database_the_feed_is_not_ready() {
+    let clock = Arc::new(Still(Mutex::new(start())));
+    let nowhere = "postgres://nobody@/nothing?host=%2Fnonexistent";
+    let pool = Database::new(PoolOptions::from_url(nowhere).unwrap());
+    let list = Arc::new(RevocationList::new(TOKEN_LIFE));
+    let feed = RevocationFeed::start(pool.unwrap(), list, clock);
+    let status = feed.status();
+    assert!(!status.is_ready());
+    assert_eq!(status.lag(), None);
+    feed.stop().await;
+    assert!(!status.ready().await, "a feed that has ended never becomes ready");
+}
