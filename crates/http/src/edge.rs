@@ -83,6 +83,10 @@ fn render<B: MessageBody + 'static>(
     if !status.is_client_error() && !status.is_server_error() {
         return response.map_into_left_body();
     }
+    // Without them a page in a browser could not read what went wrong.
+    let is_cors = |name: &HeaderName| *name == header::VARY || name.as_str().starts_with("access-control-");
+    let headers = response.headers().iter().filter(|(name, _)| is_cors(name));
+    let cors: Vec<_> = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
     let known = response.response().error().and_then(|error| error.as_error::<ApiError>());
     let answer = known.map_or_else(
         || ApiError::of_status(status).respond(id),
@@ -91,7 +95,11 @@ fn render<B: MessageBody + 'static>(
             error.respond(id)
         },
     );
-    response.into_response(answer).map_into_right_body()
+    let mut rendered = response.into_response(answer).map_into_right_body();
+    for (name, value) in cors {
+        rendered.headers_mut().append(name, value);
+    }
+    rendered
 }
 
 fn rendered(error: &ApiError, id: &str) -> Error {

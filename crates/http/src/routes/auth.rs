@@ -18,7 +18,7 @@ use crate::request::{Client, Json, PasswordLimit, TokenLimit};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RegisterRequest {
     /// Stored in lower case; one account per address.
-    #[schema(example = "ada@example.com", max_length = 254)]
+    #[schema(example = "ada@example.com", format = "email", max_length = 254)]
     email: String,
     /// 8 to 71 bytes, not among the most common ones, no other rules.
     #[schema(example = "correct horse battery staple", min_length = 8, max_length = 71)]
@@ -32,7 +32,7 @@ pub(super) struct RegisterRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginRequest {
-    #[schema(example = "ada@example.com", max_length = 254)]
+    #[schema(example = "ada@example.com", format = "email", max_length = 254)]
     email: String,
     #[schema(example = "correct horse battery staple")]
     password: String,

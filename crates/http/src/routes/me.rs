@@ -22,7 +22,7 @@ pub(super) struct ProfileRequest {
     full_name: Option<Option<String>>,
     /// An `http` or `https` address.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, example = "https://example.com/ada.png", max_length = 2048)]
+    #[schema(value_type = Option<String>, example = "https://example.com/ada.png", pattern = "^https?://[^/?#]", max_length = 2048)]
     avatar_url: Option<Option<String>>,
 }
 

@@ -17,7 +17,7 @@ pub(in crate::routes) struct ChangeRequest {
     full_name: Option<Option<String>>,
     /// An `http` or `https` address.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, example = "https://example.com/ada.png", max_length = 2048)]
+    #[schema(value_type = Option<String>, example = "https://example.com/ada.png", pattern = "^https?://[^/?#]", max_length = 2048)]
     avatar_url: Option<Option<String>>,
     /// `free`, `pro` or `enterprise`.
     #[schema(example = "pro", pattern = "^(free|pro|enterprise)$")]

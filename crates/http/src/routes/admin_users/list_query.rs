@@ -19,6 +19,7 @@ pub(in crate::routes) struct UserListQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     page_size: Option<u32>,
     /// `nextCursor` of the page before.
+    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// Part of an address or a name, without regard to case.
     #[param(max_length = 200)]
