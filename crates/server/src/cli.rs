@@ -1,0 +1,274 @@
+//! What may be typed.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PathBufValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::migrate::MigrateTask;
+use crate::settings::{FILE_VARIABLE, Privacy, Setting, TABLE};
+
+const ABOUT: &str = "Accounts and sessions behind an AI product, on PostgreSQL";
+const ORDER: &str = "Every setting is a flag, an environment variable and a key of subtle.toml (rate_limit = \"off\"); \
+                     flags win over the environment, which wins over the file.";
+
+/// What was typed.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) task: Task,
+    /// The settings among the flags, by name.
+    pub(crate) flags: HashMap<&'static str, String>,
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// A command.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Serve,
+    Migrate(MigrateTask),
+    CreateAdmin { email: String },
+    OpenApi,
+}
+
+/// What a command line turned out to be.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    Invocation(Invocation),
+    /// The help or the version, to be printed.
+    Text(String),
+    /// Not understood: one line.
+    Refusal(String),
+}
+
+pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Reading {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Reading::Text(error.render().to_string());
+        }
+        Err(error) => return Reading::Refusal(one_line(&error.render().to_string())),
+    };
+    let mut flags = flags(&matches);
+    let mut config = config(&matches);
+    let task = match matches.subcommand() {
+        Some((name, own)) => {
+            flags.extend(self::flags(own));
+            config = self::config(own).or(config);
+            task(name, own)
+        }
+        None => Task::Serve,
+    };
+    Reading::Invocation(Invocation { task, flags, config })
+}
+
+fn task(name: &str, matches: &ArgMatches) -> Task {
+    match name {
+        "migrate" if matches.get_flag("status") => Task::Migrate(MigrateTask::Status),
+        "migrate" if matches.get_flag("revert") => Task::Migrate(MigrateTask::RevertLast),
+        "migrate" => Task::Migrate(MigrateTask::ApplyAll),
+        "create-admin" => {
+            Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
+        }
+        "openapi" => Task::OpenApi,
+        _ => Task::Serve,
+    }
+}
+
+fn config(matches: &ArgMatches) -> Option<PathBuf> {
+    matches.try_get_one("config").ok().flatten().cloned()
+}
+
+fn flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
+    let given = |setting: &Setting| matches.try_get_one::<String>(setting.name).ok().flatten().cloned();
+    TABLE.iter().filter_map(|setting| Some((setting.name, given(setting)?))).collect()
+}
+
+/// The whole command line. A command's own help shows the settings that matter to it; all are taken everywhere.
+fn command() -> Command {
+    let root = Command::new("subtle")
+        .about(ABOUT)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(secrets_help())
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("serve")
+                .about("Serves the API: what happens without a command")
+                .after_help(secrets_help()),
+        );
+    let root = with_settings(root, |_| true).mut_subcommand("serve", |serve| with_settings(serve, |_| true));
+    let near_database = |setting: &Setting| matches!(setting.group, "Storage" | "Logs");
+    let near_passwords = |setting: &Setting| near_database(setting) || setting.name == "bcrypt_cost";
+    root.subcommand(with_settings(migrate(), near_database))
+        .subcommand(with_settings(create_admin(), near_passwords))
+        .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
+}
+
+fn migrate() -> Command {
+    Command::new("migrate")
+        .about("Brings the database up to date, as serving does at its start")
+        .arg(switch("status").help("Only list the migrations and what has become of them"))
+        .arg(switch("revert").help("Take the last migration back").conflicts_with("status"))
+}
+
+fn create_admin() -> Command {
+    Command::new("create-admin")
+        .about("Makes an administrator, of a new account or of one that is there")
+        .arg(
+            Arg::new("email")
+                .long("email")
+                .value_name("ADDRESS")
+                .required(true)
+                .help("The administrator's address"),
+        )
+        .arg(switch("password-stdin").required(true).help("Read the password from standard input"))
+}
+
+fn switch(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn with_settings(command: Command, shown: impl Fn(&Setting) -> bool) -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help(format!("Settings as `key = value` [{FILE_VARIABLE}] [default: subtle.toml, if it is there]"))
+        .value_parser(PathBufValueParser::new())
+        .next_line_help(true);
+    let flags = TABLE.iter().filter(|setting| setting.privacy != Privacy::Secret);
+    flags.fold(command.arg(config), |command, setting| {
+        command.arg(
+            Arg::new(setting.name)
+                .long(setting.flag())
+                .value_name(setting.value)
+                .help(described(setting))
+                .help_heading(setting.group)
+                .next_line_help(true)
+                .hide(!shown(setting)),
+        )
+    })
+}
+
+/// `Address and port to serve on [SUBTLE_LISTEN] [default: 127.0.0.1:8080]`
+fn described(setting: &Setting) -> String {
+    format!("{} [{}] [default: {}]", setting.help, setting.variable(), setting.default)
+}
+
+fn secrets_help() -> String {
+    let secrets = TABLE.iter().filter(|setting| setting.privacy == Privacy::Secret);
+    let rows: Vec<String> =
+        secrets.map(|setting| format!("  {}\n          {}\n", setting.variable(), setting.help)).collect();
+    let rows = rows.concat();
+    format!("Secrets, in the environment or subtle.toml but never on the command line:\n{rows}\n{ORDER}")
+}
+
+/// clap's explanation, without what it says of usage.
+fn one_line(text: &str) -> String {
+    let said = text.split("\n\nUsage:").next().unwrap_or(text).split("\n\nFor more").next().unwrap_or(text);
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    format!("{} (`subtle --help` tells more)", line.replace(" tip: ", "; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Reading {
+        super::read(line.split_whitespace().map(OsString::from))
+    }
+
+    fn invocation(line: &str) -> Invocation {
+        match read(line) {
+            Reading::Invocation(invocation) => invocation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        match read(line) {
+            Reading::Refusal(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert!(matches!(invocation("subtle").task, Task::Serve));
+        assert!(matches!(invocation("subtle serve").task, Task::Serve));
+    }
+
+    #[test]
+    fn settings_stand_before_and_after_the_command_and_the_later_ones_win() {
+        let given =
+            invocation("subtle --listen [::]:1 --bcrypt-cost 5 --config a serve --listen [::]:2 --config=b");
+        assert_eq!(
+            given.flags,
+            HashMap::from([("listen", "[::]:2".to_owned()), ("bcrypt_cost", "5".to_owned())])
+        );
+        assert_eq!(given.config, Some("b".into()));
+        assert_eq!(invocation("subtle migrate --database-url x").flags["database_url"], "x");
+    }
+
+    #[test]
+    fn commands_have_their_flags() {
+        let migrate = |line| match invocation(line).task {
+            Task::Migrate(what) => what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(migrate("subtle migrate"), MigrateTask::ApplyAll);
+        assert_eq!(migrate("subtle migrate --status"), MigrateTask::Status);
+        assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast);
+        let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
+        assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
+        assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_in_one_line() {
+        for (line, part) in [
+            ("subtle --listn x", "--listen"),
+            ("subtle sreve", "serve"),
+            ("subtle --listen", "--listen <ADDRESS>"),
+            ("subtle migrate --status --revert", "--revert"),
+            ("subtle create-admin --password-stdin", "--email <ADDRESS>"),
+            ("subtle create-admin --email a@b.example", "--password-stdin"),
+            ("subtle --bcrypt-cost 5 --bcrypt-cost 6", "--bcrypt-cost"),
+        ] {
+            let reason = refusal(line);
+            assert!(reason.contains(part) && !reason.contains('\n'), "{line}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+        for line in [
+            "subtle --secret=hunter2-hunter2-hunter2-hunter2-",
+            "subtle --secret hunter2-hunter2-hunter2-hunter2-",
+        ] {
+            assert!(!refusal(line).contains("hunter2"), "{}", refusal(line));
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_command_and_every_setting_with_variable_and_default() {
+        let Reading::Text(help) = read("subtle --help") else { panic!("no help") };
+        for setting in TABLE {
+            assert!(help.contains(&setting.variable()) && help.contains(setting.help), "{}", setting.name);
+            assert_eq!(help.contains(&format!("--{} <", setting.flag())), setting.privacy != Privacy::Secret);
+            assert!(setting.privacy == Privacy::Secret || help.contains(setting.default), "{}", setting.name);
+        }
+        for command in ["serve", "migrate", "create-admin"] {
+            assert!(help.contains(command), "{command}");
+        }
+        assert!(!help.contains("openapi"));
+    }
+}

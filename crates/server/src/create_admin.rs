@@ -1,0 +1,63 @@
+//! `subtle create-admin`.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _, stderr, stdin};
+use std::num::NonZeroUsize;
+
+use subtle_application::admin::{self, CreateAdmin, CreatedAdmin};
+use subtle_domain::email::EmailAddress;
+use subtle_domain::password::Password;
+use subtle_persistence::migrations;
+use subtle_security::MasterSecrets;
+
+use crate::database::Home;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::wiring;
+
+/// More than any password may have, with its line break.
+const LONGEST_INPUT: u64 = 4096;
+
+pub(crate) fn create_admin(settings: &Settings, email: &str) -> Result<(), Failure> {
+    let command = CreateAdmin { email: EmailAddress::parse(email)?, password: password()? };
+    let home = Home::open(settings)?;
+    let created = crate::runtime()?.block_on(made(settings, &home, command))?;
+    home.close()?;
+    crate::print(&match created {
+        CreatedAdmin::New(user) => format!("{} is a new administrator\n", user.email.as_str()),
+        CreatedAdmin::Promoted(user) => {
+            let email = user.email.as_str();
+            format!(
+                "{email} had an account, which is an administrator's now: with this password, signed in nowhere\n"
+            )
+        }
+    })
+}
+
+/// Standard input without its line break; at a terminal, one line of it.
+fn password() -> Result<Password, Failure> {
+    let mut text = String::new();
+    let mut input = stdin().lock().take(LONGEST_INPUT);
+    let read = if stdin().is_terminal() {
+        let _told = stderr().write_all(b"Password (visible as you type): ");
+        input.read_line(&mut text)
+    } else {
+        input.read_to_string(&mut text)
+    };
+    read.map_err(Failure::Input)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Password::parse(line.strip_suffix('\r').unwrap_or(line))?)
+}
+
+async fn made(settings: &Settings, home: &Home, command: CreateAdmin) -> Result<CreatedAdmin, Failure> {
+    migrations::migrate(home.url().expose()).await?;
+    let wired = wiring::wire(settings, home.url(), &unused_secrets()?, NonZeroUsize::MIN)?;
+    let created = admin::create_admin(&wired.ports, command).await?;
+    wired.activity.close().await;
+    Ok(created)
+}
+
+/// No token is made here, so whoever makes an administrator need not know the servers' secret.
+fn unused_secrets() -> Result<MasterSecrets, Failure> {
+    MasterSecrets::parse(MasterSecrets::generate().expose())
+        .map_err(|reason| Failure::Secret(crate::secrets::SecretError::Derivation(reason)))
+}

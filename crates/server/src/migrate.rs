@@ -1,0 +1,60 @@
+//! `subtle migrate`.
+
+use std::fmt::Write as _;
+
+use subtle_persistence::migrations::{self, State};
+
+use crate::database::Home;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// What to do about migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MigrateTask {
+    ApplyAll,
+    Status,
+    RevertLast,
+}
+
+pub(crate) fn migrate(settings: &Settings, what: MigrateTask) -> Result<(), Failure> {
+    let home = Home::open(settings)?;
+    let told = crate::runtime()?.block_on(told(home.url().expose(), what))?;
+    home.close()?;
+    crate::print(&told)
+}
+
+async fn told(url: &str, what: MigrateTask) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut line = |line: std::fmt::Arguments<'_>| {
+        let _infallible = writeln!(text, "{line}");
+    };
+    match what {
+        MigrateTask::ApplyAll => {
+            let applied = migrations::migrate(url).await?;
+            for name in &applied {
+                line(format_args!("applied {name}"));
+            }
+            if applied.is_empty() {
+                line(format_args!("the database is up to date"));
+            }
+        }
+        MigrateTask::Status => {
+            for step in migrations::status(url).await? {
+                line(format_args!("{:<8} {}", word(step.state), step.name));
+            }
+        }
+        MigrateTask::RevertLast => match migrations::revert_last(url).await? {
+            Some(name) => line(format_args!("reverted {name}")),
+            None => line(format_args!("no migration is applied")),
+        },
+    }
+    Ok(text)
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Applied => "applied",
+        State::Pending => "pending",
+        State::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,103 @@
+//! `subtle serve`: start, serve, stop in good order.
+
+mod announce;
+mod signals;
+
+use std::time::Duration;
+
+use subtle_http::{Readiness, Server};
+use subtle_persistence::{ActivityWriter, RevocationFeed, migrations};
+use subtle_security::MasterSecrets;
+use tokio::time::{sleep, timeout};
+
+use crate::database::Home;
+use crate::failure::Failure;
+use crate::settings::{DatabaseUrl, Settings};
+use crate::{logging, secrets, wiring};
+use signals::{Signal, Signals};
+
+/// How long the start waits for what was revoked before it. Later than that, readiness waits for it.
+const CATCH_UP: Duration = Duration::from_secs(3);
+/// What is left of a stop's 30 seconds after the requests in flight: for the timeline's last entries…
+const LAST_ENTRIES: Duration = Duration::from_secs(2);
+/// …and for connections to close.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A server that answers, and what works beside it.
+struct Running {
+    server: Server,
+    readiness: Readiness,
+    feed: RevocationFeed,
+    activity: ActivityWriter,
+}
+
+pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
+    logging::report_panics();
+    let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
+    let secrets = secrets::find(settings, local)?;
+    let home = Home::open(settings)?;
+    let runtime = crate::runtime()?;
+    let outcome = runtime.block_on(run(settings, &home, &secrets));
+    // While the runtime still hears signals: a second one ends this too.
+    let closed = home.close();
+    runtime.shutdown_timeout(LAST_WORDS);
+    outcome?;
+    closed?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn run(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(Failure::Signals)?;
+    let running = tokio::select! {
+        running = start(settings, home, secrets) => running?,
+        _ = signals.next() => return Ok(()),
+    };
+    let Running { server, readiness, feed, activity } = running;
+    let stop = async {
+        let signal = signals.next().await;
+        readiness.stop();
+        tracing::info!(?signal, "stopping; a second signal ends it at once");
+        tokio::spawn(signals.exit_at_next());
+        // Those who send requests by readiness need a moment to notice. A person at the terminal does not.
+        if signal == Signal::Terminate {
+            sleep(settings.shutdown_delay).await;
+        }
+    };
+    let served = server.run(stop).await.map_err(Failure::Server);
+    if timeout(LAST_ENTRIES, activity.close()).await.is_err() {
+        tracing::warn!("the last entries of the activity log could not be written in time");
+    }
+    let _closed_by_the_end_of_the_process = timeout(LAST_WORDS, feed.stop()).await;
+    served
+}
+
+async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<Running, Failure> {
+    let applied = migrations::migrate(home.url().expose()).await?;
+    announce::migrations(&applied);
+    let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
+    let feed = wired.start_feed();
+    let status = feed.status();
+    if timeout(CATCH_UP, status.ready()).await.is_err() {
+        tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
+    }
+    let readiness = Readiness::new(move || status.is_ready());
+    let server = Server::bind(wired.ports, delivery(settings), readiness.clone())
+        .map_err(|source| Failure::Listen { address: settings.listen, source })?;
+    announce::cautions(settings, server.address());
+    let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
+    announce::address(server.address(), settings, home, is_new);
+    Ok(Running { server, readiness, feed, activity: wired.activity })
+}
+
+fn delivery(settings: &Settings) -> subtle_http::Settings {
+    subtle_http::Settings {
+        listen: settings.listen,
+        max_body: settings.max_body,
+        body_deadline: settings.body_deadline,
+        header_deadline: settings.header_deadline,
+        shutdown_grace: settings.shutdown_grace,
+        trusted_proxies: settings.trusted_proxies.clone(),
+        cors_origins: settings.cors_origins.clone(),
+    }
+}

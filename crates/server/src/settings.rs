@@ -1,0 +1,193 @@
+//! All settings, in one table: the struct, the flags, the variables, the keys of the file and the help come from it.
+
+mod given;
+mod parse;
+mod places;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use subtle_domain::throttle::Rate;
+use subtle_http::IpNetwork;
+use subtle_security::MasterSecrets;
+
+pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
+pub(crate) use parse::LogFormat;
+use parse::{
+    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, list, log_directive, log_format,
+    network, origin, path, rate, secrets, size, smtp_url, switch, time, unless, web_url, word,
+};
+pub(crate) use places::DatabaseUrl;
+
+/// How much of a setting's value may be seen, and where it may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Privacy {
+    /// Anybody may see it.
+    Open,
+    /// There may be a password in it: it is never repeated in a message.
+    Hidden,
+    /// Likewise, and it has no flag, for every user of a machine sees the command lines of all.
+    Secret,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The heading in the help.
+    pub(crate) group: &'static str,
+    /// Its name in `subtle.toml`.
+    pub(crate) name: &'static str,
+    pub(crate) privacy: Privacy,
+    pub(crate) default: &'static str,
+    /// What stands for the value in the help.
+    pub(crate) value: &'static str,
+    pub(crate) help: &'static str,
+}
+
+impl Setting {
+    /// `--rate-limit` without the dashes in front.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// `SUBTLE_RATE_LIMIT`; the one for the database is named as everybody names it.
+    pub(crate) fn variable(&self) -> String {
+        match self.name {
+            "database_url" => "DATABASE_URL".to_owned(),
+            name => format!("SUBTLE_{}", name.to_ascii_uppercase()),
+        }
+    }
+}
+
+macro_rules! settings {
+    ($($group:literal { $($privacy:ident $name:ident: $type:ty = $default:literal, $value:literal, $help:literal, $parse:expr;)* })*) => {
+        /// What the operator chose, read and checked. The table says what each of them is.
+        #[derive(Debug, Clone)]
+        pub(crate) struct Settings {
+            $($(
+                pub(crate) $name: $type,
+            )*)*
+        }
+
+        /// Every setting, in the order of the help.
+        pub(crate) const TABLE: &[Setting] = &[$($(
+            Setting {
+                group: $group,
+                name: stringify!($name),
+                privacy: Privacy::$privacy,
+                default: $default,
+                value: $value,
+                help: $help,
+            },
+        )*)*];
+
+        impl Settings {
+            /// Reads what was given. The first unfit value ends it.
+            pub(crate) fn read(given: &Given) -> Result<Self, SettingError> {
+                Ok(Self { $($($name: given.read(stringify!($name), $parse)?,)*)* })
+            }
+        }
+    };
+}
+
+settings! {
+    "Network" {
+        Open listen: SocketAddr = "127.0.0.1:8080", "ADDRESS",
+            "Address and port to serve on; port 0 takes a free one", address;
+        Open public_url: Option<String> = "none", "URL",
+            "Where people reach the service, for links in letters", unless("none", web_url);
+        Open trusted_proxies: Vec<IpNetwork> = "none", "NETWORKS",
+            "Proxies whose X-Forwarded-For is believed: 10.0.0.0/8,::1", list(network);
+        Open cors_origins: Vec<String> = "none", "ORIGINS",
+            "Web apps that may call from a browser: https://app.example.com", list(origin);
+        Open max_body: usize = "1MiB", "SIZE",
+            "Longest request body", |text| size(text, 1 << 10, 64 << 20);
+        Open header_deadline: Duration = "5s", "TIME",
+            "Longest time for a request's headers to arrive", |text| time(text, 100 * MILLISECOND, 5 * MINUTE);
+        Open body_deadline: Duration = "8s", "TIME",
+            "Longest time for a request's body to arrive", |text| time(text, 100 * MILLISECOND, 5 * MINUTE);
+        Open shutdown_delay: Duration = "1s", "TIME",
+            "How long requests are still taken after SIGTERM, while readiness already fails", |text| time(text, Duration::ZERO, MINUTE);
+        Open shutdown_grace: Duration = "25s", "TIME",
+            "How long requests in flight may take to finish at the end", |text| time(text, Duration::ZERO, 10 * MINUTE);
+    }
+    "Storage" {
+        Hidden database_url: Option<DatabaseUrl> = "embedded", "URL",
+            "PostgreSQL: postgres://user:password@host/db?connection_limit=10; without, a private one in the data dir",
+            unless("embedded", database_url);
+        Open data_dir: PathBuf = ".subtle", "FOLDER",
+            "Where the private PostgreSQL and generated secrets are kept", path;
+    }
+    "Passwords" {
+        Open bcrypt_cost: u32 = "10", "COST",
+            "Work per password hash; each step doubles it", |text| count(text, 4, 16);
+        Open bcrypt_threads: NonZeroUsize = "cores", "NUMBER",
+            "Threads that hash passwords", cores;
+        Open bcrypt_queue: usize = "64", "NUMBER",
+            "Most passwords that wait for a thread; more are told to come back", |text| count(text, 0, 100_000);
+    }
+    "Tokens and sessions" {
+        Secret secret: Option<MasterSecrets> = "none", "SECRETS",
+            "What all keys come from: 32 bytes or more; several, newest first, separated by commas, to rotate",
+            unless("none", secrets);
+        Open secret_file: Option<PathBuf> = "none", "FILE",
+            "A file that holds what SUBTLE_SECRET would", unless("none", path);
+        Open issuer: String = "subtle", "TEXT",
+            "The claim `iss` of access tokens", word;
+        Open audience: String = "subtle", "TEXT",
+            "The claim `aud` of access tokens", word;
+        Open access_token_ttl: Duration = "15m", "TIME",
+            "Life of an access token", |text| time(text, SECOND, DAY);
+        Open clock_leeway: Duration = "1s", "TIME",
+            "By how much the clocks of several servers may differ", |text| time(text, Duration::ZERO, 5 * SECOND);
+        Open refresh_grace: Duration = "10s", "TIME",
+            "How long a refresh token may be presented again after a lost answer", |text| time(text, Duration::ZERO, 10 * MINUTE);
+        Open session_idle: Duration = "30d", "TIME",
+            "Life of a session that is not used", |text| time(text, SECOND, 3650 * DAY);
+        Open session_lifetime: Duration = "90d", "TIME",
+            "Life of a session, however much it is used", |text| time(text, SECOND, 3650 * DAY);
+        Open require_verified_email: bool = "false", "true|false",
+            "Whether an address must be verified before its owner may sign in", switch;
+    }
+    "Rate limits" {
+        Open rate_limit: bool = "on", "on|off",
+            "All of them; off is for load tests on loopback", switch;
+        Open limit_password_guesses: Option<Rate> = "10/10m", "N/TIME|off",
+            "Wrong guesses at one account's password, over all servers", unless("off", rate);
+        Open limit_password_by_address: Option<Rate> = "300/1m", "N/TIME|off",
+            "Requests with a password, by client address", unless("off", rate);
+        Open limit_token_by_address: Option<Rate> = "1200/1m", "N/TIME|off",
+            "Requests with a refresh token, by client address", unless("off", rate);
+        Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
+            "Exchanges of refresh tokens, by account", unless("off", rate);
+    }
+    "Letters (accepted, but not sent by this version)" {
+        Open mail_dir: Option<PathBuf> = "none", "FOLDER",
+            "Where letters are put as .eml files", unless("none", path);
+        Hidden smtp_url: Option<String> = "none", "URL",
+            "The mail server: smtps://user:password@host", unless("none", smtp_url);
+    }
+    "Logs" {
+        Open log: String = "info", "DIRECTIVES",
+            "What is logged: a level, or by module: info,subtle_http=debug", log_directive;
+        Open log_format: LogFormat = "auto", "auto|json|text",
+            "auto is text on a terminal, else one JSON object a line", log_format;
+    }
+}
+
+impl Settings {
+    /// A rate, unless all limits are off.
+    pub(crate) fn limit(&self, rate: Option<Rate>) -> Option<Rate> {
+        rate.filter(|_| self.rate_limit)
+    }
+}
+
+/// The row of a setting.
+pub(crate) fn setting(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! What texts mean as settings. Each parser tells in a few words what would have been fit.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use subtle_domain::throttle::Rate;
+use subtle_http::IpNetwork;
+use subtle_persistence::PoolOptions;
+use subtle_security::MasterSecrets;
+use tracing_subscriber::EnvFilter;
+
+use super::places::DatabaseUrl;
+
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
+
+/// Longest first, so that a length is told in the fewest digits.
+const TIME_UNITS: [(&str, Duration); 5] =
+    [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)];
+const SIZE_UNITS: [(&str, usize); 4] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1)];
+
+/// What a value would have to be: the end of a sentence that begins with "it".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unfit(String);
+
+pub(super) type Parsed<T> = Result<T, Unfit>;
+
+pub(super) fn unfit<T>(fit: impl Display) -> Parsed<T> {
+    Err(Unfit(fit.to_string()))
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    Json,
+    Text,
+}
+
+/// A value, or the word that stands for its absence.
+pub(super) fn unless<T>(
+    absent: &'static str,
+    parse: impl Fn(&str) -> Parsed<T>,
+) -> impl Fn(&str) -> Parsed<Option<T>> {
+    move |text| if text == absent { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Values separated by commas; `none` and the empty text are no value.
+pub(super) fn list<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&str) -> Parsed<Vec<T>> {
+    move |text| match text.trim() {
+        "" | "none" => Ok(Vec::new()),
+        text => text.split(',').map(|item| parse(item.trim())).collect(),
+    }
+}
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().or(unfit("must be an address and a port, such as 127.0.0.1:8080 or [::]:8080"))
+}
+
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    if text.is_empty() { unfit("must be a path") } else { Ok(text.into()) }
+}
+
+pub(super) fn count<T: FromStr + PartialOrd + Display + Copy>(text: &str, least: T, most: T) -> Parsed<T> {
+    match text.parse() {
+        Ok(number) if least <= number && number <= most => Ok(number),
+        _ => unfit(format_args!("must be a whole number from {least} to {most}")),
+    }
+}
+
+pub(super) fn cores(text: &str) -> Parsed<NonZeroUsize> {
+    if text == "cores" {
+        return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    }
+    match text.parse::<NonZeroUsize>() {
+        Ok(number) if number.get() <= 1024 => Ok(number),
+        _ => unfit("must be a whole number from 1 to 1024, or cores"),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => unfit("must be on or off, or true or false"),
+    }
+}
+
+pub(super) fn time(text: &str, least: Duration, most: Duration) -> Parsed<Duration> {
+    match duration(text) {
+        Some(time) if least <= time && time <= most => Ok(time),
+        _ => {
+            let (least, most) = (written(least), written(most));
+            unfit(format_args!("must be a time from {least} to {most}, such as 500ms, 10s, 15m, 12h or 90d"))
+        }
+    }
+}
+
+/// `90d`, `12h`, `15m`, `10s`, `500ms`, or bare seconds.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suffix = text.get(digits.len()..).filter(|suffix| !suffix.is_empty()).unwrap_or("s");
+    let (_, unit) = TIME_UNITS.into_iter().find(|(name, _)| *name == suffix)?;
+    unit.checked_mul(natural(digits)?)
+}
+
+/// Digits and nothing else: std takes a plus in front.
+fn natural<T: FromStr>(digits: &str) -> Option<T> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+fn written(time: Duration) -> String {
+    let whole = |unit: Duration| time.as_millis().is_multiple_of(unit.as_millis()) && time >= unit;
+    let fits = TIME_UNITS.into_iter().find(|(_, unit)| whole(*unit));
+    fits.map_or_else(
+        || "0s".to_owned(),
+        |(name, unit)| format!("{}{name}", time.as_millis() / unit.as_millis()),
+    )
+}
+
+pub(super) fn size(text: &str, least: usize, most: usize) -> Parsed<usize> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suffix = text.get(digits.len()..).unwrap_or_default();
+    let unit = SIZE_UNITS.into_iter().find(|(name, _)| *name == suffix).map(|(_, unit)| unit);
+    let bytes = unit.zip(natural::<usize>(digits)).and_then(|(unit, number)| number.checked_mul(unit));
+    let within = |bytes: &usize| (least..=most).contains(bytes);
+    bytes.filter(within).ok_or(()).or_else(|()| {
+        unfit(format_args!("must be a size from {least} to {most} bytes, such as 64KiB or 1MiB"))
+    })
+}
+
+/// `10/10m`: ten at once, and all ten again after ten minutes.
+pub(super) fn rate(text: &str) -> Parsed<Rate> {
+    let parts = text.split_once('/').and_then(|(burst, window)| {
+        let burst = natural::<u32>(burst).filter(|burst| (1..=1_000_000).contains(burst))?;
+        let window = duration(window).filter(|window| (SECOND..=DAY).contains(window))?;
+        Some(Rate { burst, interval: TimeDelta::from_std(window / burst).ok()? })
+    });
+    parts
+        .ok_or(())
+        .or_else(|()| unfit("must be a number and a time, such as 10/10m (1 to 1000000 in 1s to 1d), or off"))
+}
+
+pub(super) fn word(text: &str) -> Parsed<String> {
+    let fit = !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+    if fit { Ok(text.to_owned()) } else { unfit("must be 1 to 255 characters") }
+}
+
+pub(super) fn network(text: &str) -> Parsed<IpNetwork> {
+    text.parse().or(unfit("must be networks separated by commas, such as 10.0.0.0/8,::1, or none"))
+}
+
+pub(super) fn origin(text: &str) -> Parsed<String> {
+    match web_url(text) {
+        Ok(url) if url.matches('/').count() == 2 => Ok(url),
+        _ => unfit("must be origins separated by commas, such as https://app.example.com, or none"),
+    }
+}
+
+pub(super) fn web_url(text: &str) -> Parsed<String> {
+    of_scheme(text, &["https://", "http://"], "must be a URL such as https://accounts.example.com, or none")
+}
+
+pub(super) fn smtp_url(text: &str) -> Parsed<String> {
+    of_scheme(
+        text,
+        &["smtps://", "smtp://"],
+        "must be a URL such as smtps://user:password@mail.example.com, or none",
+    )
+}
+
+/// A URL with a host and no stray characters. Whoever uses it reads it more closely.
+fn of_scheme(text: &str, schemes: &[&str], fit: &str) -> Parsed<String> {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'>'));
+    if plain && !host.is_empty() { Ok(text.to_owned()) } else { unfit(fit) }
+}
+
+pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
+    match PoolOptions::from_url(text) {
+        Ok(_) => Ok(DatabaseUrl::new(text)),
+        Err(reason) => unfit(reason),
+    }
+}
+
+pub(super) fn secrets(text: &str) -> Parsed<MasterSecrets> {
+    MasterSecrets::parse(text)
+        .or_else(|reason| unfit(format_args!("{reason}; `openssl rand -base64 32` makes one")))
+}
+
+pub(super) fn log_directive(text: &str) -> Parsed<String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) if !text.is_empty() => Ok(text.to_owned()),
+        _ => {
+            unfit("must be a level (error, warn, info, debug, trace, off), or such as info,subtle_http=debug")
+        }
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => unfit("must be auto, json or text"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Option<Duration> = |ms| Some(Duration::from_millis(ms));
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit_and_seconds_without_one() {
+        for (text, time) in [
+            ("500ms", MS(500)),
+            ("10s", MS(10_000)),
+            ("10", MS(10_000)),
+            ("0", MS(0)),
+            ("15m", MS(900_000)),
+            ("12h", MS(43_200_000)),
+            ("90d", MS(7_776_000_000)),
+            ("", None),
+            ("s", None),
+            ("1.5s", None),
+            ("-1s", None),
+            ("+1s", None),
+            ("1 s", None),
+            ("1w", None),
+            ("1S", None),
+            ("1s1", None),
+            ("99999999999d", None),
+            ("4294967295d", Some(DAY * u32::MAX)),
+            ("٣s", None),
+        ] {
+            assert_eq!(duration(text), time, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_out_of_its_range_is_told_the_range_in_the_shortest_way() {
+        assert_eq!(time("15m", SECOND, DAY), Ok(15 * MINUTE));
+        for (text, least, most, range) in [
+            ("0", SECOND, DAY, "from 1s to 1d"),
+            ("2d", SECOND, DAY, "from 1s to 1d"),
+            ("soon", Duration::ZERO, 90 * SECOND, "from 0s to 90s"),
+            ("", 100 * MILLISECOND, 36 * HOUR, "from 100ms to 36h"),
+        ] {
+            let fit = time(text, least, most).unwrap_err().to_string();
+            assert!(fit.contains(range), "{fit}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_in_bytes_or_binary_units() {
+        for (text, bytes) in [
+            ("1024", Some(1024)),
+            ("2048B", Some(2048)),
+            ("64KiB", Some(65_536)),
+            ("1MiB", Some(1_048_576)),
+            ("1MB", None),
+            ("1023", None),
+            ("3MiB", None),
+            ("-1MiB", None),
+            ("MiB", None),
+            ("99999999999999999999MiB", None),
+        ] {
+            assert_eq!(size(text, 1024, 2 << 20).ok(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_burst_and_the_time_in_which_it_comes_back() {
+        let of = |burst, interval| Some(Rate { burst, interval });
+        for (text, parsed) in [
+            ("10/10m", of(10, TimeDelta::seconds(60))),
+            ("300/1m", of(300, TimeDelta::milliseconds(200))),
+            ("1/1s", of(1, TimeDelta::seconds(1))),
+            ("1000000/1s", of(1_000_000, TimeDelta::microseconds(1))),
+            ("0/1m", None),
+            ("1000001/1m", None),
+            ("10/500ms", None),
+            ("10/2d", None),
+            ("10", None),
+            ("/1m", None),
+            ("10/", None),
+            ("off", None),
+        ] {
+            assert_eq!(rate(text).ok(), parsed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range() {
+        for (text, number) in
+            [("4", Some(4)), ("16", Some(16)), ("3", None), ("17", None), ("", None), ("ten", None)]
+        {
+            assert_eq!(count(text, 4, 16).ok(), number, "{text:?}");
+        }
+        assert!(cores("cores").is_ok());
+        assert_eq!(cores("3").unwrap().get(), 3);
+        assert!(cores("0").is_err() && cores("1025").is_err());
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host_and_nothing_more() {
+        for origin_given in ["https://app.example.com", "http://localhost:3000"] {
+            assert!(origin(origin_given).is_ok(), "{origin_given}");
+        }
+        for other in [
+            "*",
+            "app.example.com",
+            "https://",
+            "https://a.example/",
+            "https://a.example/x",
+            "https://a b",
+            "ftp://a",
+        ] {
+            assert!(origin(other).is_err(), "{other}");
+        }
+        assert_eq!(list(origin)("").unwrap(), Vec::<String>::new());
+        assert_eq!(list(origin)("https://a.example, https://b.example").unwrap().len(), 2);
+        assert!(list(origin)("https://a.example,").is_err());
+    }
+
+    #[test]
+    fn urls_of_mail_servers_and_of_the_service_have_their_schemes() {
+        assert!(smtp_url("smtps://u:p@mail.example.com:465").is_ok());
+        assert!(web_url("https://accounts.example.com/base").is_ok());
+        for other in ["mail.example.com", "http://mail", "smtp://", "smtp://a\r\nb"] {
+            assert!(smtp_url(other).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn absence_has_a_word() {
+        let parse = unless("off", rate);
+        assert_eq!(parse("off"), Ok(None));
+        assert!(parse("1/1m").unwrap().is_some());
+        assert!(parse("").is_err(), "an empty variable is most likely a mistake");
+    }
+}

@@ -1,0 +1,116 @@
+//! Puts the adapters behind the ports.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use subtle_application::{LimitRates, Limits, Policy, Ports};
+use subtle_domain::ports::{Clock, StoreError};
+use subtle_domain::session::SessionPolicy;
+use subtle_persistence::{
+    ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgDirectory, PgGuessLimiter, PgHealth,
+    PgSessions, PgStore, PoolOptions, RevocationFeed, RevocationList,
+};
+use subtle_security::{
+    AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacRefreshTokens,
+    MasterSecrets, SystemClock, UnfitAccessTokens, UnfitHasher,
+};
+
+use crate::settings::{DatabaseUrl, Settings};
+
+/// Why an adapter could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WiringError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error("no connections to the database can be managed")]
+    Pool(#[from] StoreError),
+    #[error(transparent)]
+    Hasher(#[from] UnfitHasher),
+    #[error(transparent)]
+    AccessTokens(#[from] UnfitAccessTokens),
+}
+
+/// The ports, and what works behind them.
+pub(crate) struct Wired {
+    pub(crate) ports: Ports,
+    pub(crate) database: Database,
+    pub(crate) revocations: Arc<RevocationList>,
+    pub(crate) activity: ActivityWriter,
+}
+
+impl Wired {
+    /// Begins to hear what other servers revoke.
+    pub(crate) fn start_feed(&self) -> RevocationFeed {
+        RevocationFeed::start(
+            self.database.clone(),
+            Arc::clone(&self.revocations),
+            Arc::clone(&self.ports.clock),
+        )
+    }
+}
+
+/// Makes all adapters, and starts the threads and the task that belong to them. Must be called inside the main runtime.
+pub(crate) fn wire(
+    settings: &Settings,
+    url: &DatabaseUrl,
+    secrets: &MasterSecrets,
+    hashing_threads: NonZeroUsize,
+) -> Result<Wired, WiringError> {
+    let database = Database::new(PoolOptions::from_url(url.expose())?)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let policy = policy(settings);
+    let revocations = Arc::new(RevocationList::new(policy.sessions.access_token));
+    let (log, activity) = PgActivityLog::start(database.clone());
+    let hashing =
+        HasherSettings { cost: settings.bcrypt_cost, threads: hashing_threads, queue: settings.bcrypt_queue };
+    let tokens = AccessTokenSettings {
+        leeway: settings.clock_leeway,
+        ..AccessTokenSettings::new(&settings.issuer, &settings.audience)
+    };
+    let ports = Ports {
+        ids: Arc::new(CuidGenerator::new(Arc::clone(&clock))),
+        clock,
+        passwords: Arc::new(BcryptHasher::new(hashing)?),
+        access_tokens: Arc::new(JwtAccessTokens::new(secrets, tokens)?),
+        refresh_tokens: Arc::new(MacRefreshTokens::new(secrets)),
+        revocations: Arc::clone(&revocations) as _,
+        store: Arc::new(PgStore::new(database.clone())),
+        accounts: Arc::new(PgAccounts::new(database.clone())),
+        sessions: Arc::new(PgSessions::new(database.clone())),
+        directory: Arc::new(PgDirectory::new(database.clone())),
+        guesses: Arc::new(PgGuessLimiter::new(database.clone())),
+        activity: Arc::new(log),
+        health: Arc::new(PgHealth::new(database.clone())),
+        limits: Arc::new(Limits::new(rates(settings))),
+        policy,
+    };
+    Ok(Wired { ports, database, revocations, activity })
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        sessions: SessionPolicy {
+            access_token: delta(settings.access_token_ttl),
+            absolute: delta(settings.session_lifetime),
+            idle: delta(settings.session_idle),
+            grace: delta(settings.refresh_grace),
+        },
+        guesses: settings.limit(settings.limit_password_guesses),
+        require_verified_email: settings.require_verified_email,
+    }
+}
+
+fn rates(settings: &Settings) -> LimitRates {
+    LimitRates {
+        password_by_address: settings.limit(settings.limit_password_by_address),
+        token_by_address: settings.limit(settings.limit_token_by_address),
+        token_by_account: settings.limit(settings.limit_token_by_account),
+    }
+}
+
+/// The settings' ranges keep far away from the longest there is.
+fn delta(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
+}

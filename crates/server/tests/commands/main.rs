@@ -1,0 +1,7 @@
+//! The binary as operators use it: a process, its output, its exit code.
+
+mod admins;
+mod migrations;
+mod refusals;
+mod serving;
+mod subtle;
