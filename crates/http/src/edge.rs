@@ -1,7 +1,6 @@
 //! What every request passes on its way in and out: an identifier, a line in the log, the last net under errors and panics,
 //! and the headers that every answer carries.
 
-use std::error::Error as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -111,14 +110,7 @@ fn rendered(error: &ApiError, id: &str) -> Error {
 
 fn log(error: &ApiError) {
     if let ApiError::Store(store) = error {
-        let mut chain = store.to_string();
-        let mut source = store.source();
-        while let Some(cause) = source {
-            chain.push_str(": ");
-            chain.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        tracing::error!(error = chain, "the store failed");
+        tracing::error!(error = store as &dyn std::error::Error, "the store failed");
     }
 }
 

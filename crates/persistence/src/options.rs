@@ -90,7 +90,8 @@ impl PoolOptions {
             Host::Unix(_) => true,
         };
         let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
-        hosts.iter().all(local) && addresses.iter().all(IpAddr::is_loopback)
+        let told = !hosts.is_empty() || !addresses.is_empty();
+        told && hosts.iter().all(local) && addresses.iter().all(IpAddr::is_loopback)
     }
 }
 

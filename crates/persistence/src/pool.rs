@@ -15,6 +15,7 @@ use diesel::result::Error;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::StoreError;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::NoTls;
 
@@ -51,6 +52,7 @@ pub(crate) struct Connector {
     options: PoolOptions,
     settings: String,
     era: AtomicU64,
+    runtime: Handle,
 }
 
 /// A connection and its era.
@@ -60,20 +62,25 @@ pub(crate) struct Link {
 }
 
 impl Connector {
+    /// One whose connections live on the runtime that this is called in.
     pub(crate) fn new(options: PoolOptions) -> Self {
         let settings = settings(&options);
-        Self { options, settings, era: AtomicU64::new(0) }
+        Self { options, settings, era: AtomicU64::new(0), runtime: Handle::current() }
     }
 
     /// Makes a connection. The one place that would know about TLS.
     pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, ConnectError> {
-        let dialled = async {
-            let (client, wire) = self.options.config.connect(NoTls).await?;
+        let (config, settings) = (self.options.config.clone(), self.settings.clone());
+        let dialled = async move {
+            let (client, wire) = config.connect(NoTls).await?;
             let mut connection = AsyncPgConnection::try_from_client_and_connection(client, wire).await?;
-            connection.batch_execute(&self.settings).await?;
+            connection.batch_execute(&settings).await?;
             Ok(connection)
         };
-        timeout(self.options.connect, dialled).await.unwrap_or(Err(ConnectError::Mute))
+        // The task that drives a connection lives where it was dialled. That must not be the runtime of a server's worker,
+        // which serves one thread and ends before the others do.
+        let dialled = self.runtime.spawn(timeout(self.options.connect, dialled)).await;
+        dialled.ok().and_then(Result::ok).unwrap_or(Err(ConnectError::Mute))
     }
 
     /// Begins a new era, unless one has begun since `link` was made.
@@ -150,7 +157,7 @@ pub struct PoolStatus {
 }
 
 impl Database {
-    /// A pool for these options. Connects to nothing yet.
+    /// A pool for these options, on the runtime that this is called in. Connects to nothing yet.
     pub fn new(options: PoolOptions) -> Result<Self, StoreError> {
         let config = PoolConfig {
             timeouts: Timeouts {

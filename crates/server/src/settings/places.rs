@@ -1,7 +1,8 @@
 //! Where the database is.
 
 use std::fmt;
-use std::net::IpAddr;
+
+use subtle_persistence::PoolOptions;
 
 /// A checked `DATABASE_URL`. Does not print itself: there may be a password in it.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,22 +17,9 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// Whether it can only be a server on this machine: behind a unix socket or a loopback address. Whatever is not clearly so
-    /// counts as another machine.
+    /// Whether it can only be a server on this machine: behind a unix socket or a loopback address.
     pub(crate) fn is_local(&self) -> bool {
-        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        // A password may hold a `?`, but no `@`.
-        let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = place.split('/').next().unwrap_or_default();
-        let mut hosts: Vec<String> = authority.split(',').map(without_port).collect();
-        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            if key == "host" || key == "hostaddr" {
-                hosts.extend(decoded(value).split(',').map(str::to_owned));
-            }
-        }
-        hosts.retain(|host| !host.is_empty());
-        !hosts.is_empty() && hosts.iter().all(|host| is_local(host))
+        PoolOptions::from_url(&self.0).is_ok_and(|options| options.is_local())
     }
 }
 
@@ -39,31 +27,6 @@ impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl(…)")
     }
-}
-
-fn is_local(host: &str) -> bool {
-    host.starts_with('/')
-        || host == "localhost"
-        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-fn without_port(host: &str) -> String {
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split(']').next());
-    decoded(bracketed.unwrap_or_else(|| host.split(':').next().unwrap_or_default()))
-}
-
-/// Percent-decoded; what isn't well-formed stays as it is, and is no local host.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.extend_from_slice(before.as_bytes());
-        bytes.push(byte.unwrap_or(b'%'));
-        rest = byte.and_then(|_| after.get(2..)).unwrap_or(after);
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
