@@ -76,7 +76,10 @@ impl Workers {
         let mut workers = Self { shared, threads: Vec::new() };
         for number in 0..threads.get() {
             let shared = Arc::clone(&workers.shared);
-            let thread = Builder::new().name(format!("password-{number}")).spawn(move || shared.serve())?;
+            let thread = Builder::new().name(format!("password-{number}")).spawn(move || {
+                step_back();
+                shared.serve();
+            })?;
             workers.threads.push(thread);
         }
         Ok(workers)
@@ -109,6 +112,19 @@ impl Workers {
         self.shared.lock().running
     }
 }
+
+/// Lets the calling thread's work wait for that of the threads that serve requests, where both want the processor. Linux keeps a
+/// priority per thread; that the system refuses one is no reason not to hash.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the threads for passwords run at everybody's priority");
+    }
+}
+
+/// The niceness of the threads: a tenth of another thread's share, all of an idle processor.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 impl Drop for Workers {
     /// Does not wait for the threads: each ends after what it works on.
