@@ -4,13 +4,15 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account) and [`admin`] (what support and administrators do with others').
+//! their own account), [`activity`] (their timeline) and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod activity;
 pub mod admin;
 mod again;
+mod guesses;
 mod limits;
 pub mod ports;
 pub mod sessions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, Clock, Directory, GuessLimiter, Health, IdGenerator, PasswordHasher,
-    RefreshTokens, Revocations, Sessions, Store,
+    RefreshTokens, Revocations, Sessions, Store, Timelines,
 };
 use subtle_domain::session::SessionPolicy;
 use subtle_domain::throttle::Rate;
@@ -38,6 +38,7 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     pub guesses: Arc<dyn GuessLimiter>,
     pub activity: Arc<dyn ActivityLog>,
+    pub timelines: Arc<dyn Timelines>,
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,
     pub policy: Policy,

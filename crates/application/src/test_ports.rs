@@ -10,11 +10,11 @@ use subtle_domain::ids::{ActivityId, AuditId, SessionId, TokenId, UserId};
 use subtle_domain::ports::{
     MockAccessTokens, MockAccounts, MockActivityLog, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
     MockIdGenerator, MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSessions, MockStore,
-    MockUnit,
+    MockTimelines, MockUnit,
 };
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
-use subtle_domain::user::{Role, SubscriptionTier, User};
+use subtle_domain::user::User;
 
 use crate::sessions::Caller;
 use crate::{Limits, Policy, Ports};
@@ -33,6 +33,8 @@ pub(crate) struct Mocks {
     pub(crate) sessions: MockSessions,
     pub(crate) guesses: MockGuessLimiter,
     pub(crate) activity: MockActivityLog,
+    pub(crate) timelines: MockTimelines,
+    pub(crate) directory: MockDirectory,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
 }
@@ -59,9 +61,10 @@ impl Mocks {
             store: Arc::new(self.store),
             accounts: Arc::new(self.accounts),
             sessions: Arc::new(self.sessions),
-            directory: Arc::new(MockDirectory::new()),
+            directory: Arc::new(self.directory),
             guesses: Arc::new(self.guesses),
             activity: Arc::new(self.activity),
+            timelines: Arc::new(self.timelines),
             health: Arc::new(MockHealth::new()),
             limits: Arc::new(self.limits),
             policy: self.policy,
@@ -105,19 +108,7 @@ pub(crate) fn digest(token: &RefreshToken) -> TokenDigest {
 }
 
 pub(crate) fn ada() -> User {
-    User {
-        id: UserId::parse("ada").unwrap(),
-        email: EmailAddress::parse("ada@example.com").unwrap(),
-        full_name: None,
-        avatar_url: None,
-        subscription_tier: SubscriptionTier::Free,
-        role: Role::User,
-        email_verified: false,
-        created_at: NOW,
-        updated_at: NOW,
-        disabled_at: None,
-        deleted_at: None,
-    }
+    User::new(UserId::parse("ada").unwrap(), EmailAddress::parse("ada@example.com").unwrap(), NOW)
 }
 
 /// Ada's session `s1`, in its fifth generation, used just now.

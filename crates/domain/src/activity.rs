@@ -42,3 +42,32 @@ pub struct ActivityEntry {
     /// When.
     pub at: Timestamp,
 }
+
+/// A row of the timeline as it is read: other programs write rows too, with actions and data of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedActivity {
+    /// Its identifier.
+    pub id: String,
+    /// What happened.
+    pub action: String,
+    /// What is worth knowing about it: a JSON document, if there is one.
+    pub data: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A place in a timeline: behind the row of that time and identifier.
+pub type ActivityCursor = (Timestamp, String);
+
+/// A timeline in figures: the seed's four.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivitySummary {
+    /// Rows in all.
+    pub total_actions: i64,
+    /// Rows of the last seven days, counted from midnight UTC.
+    pub actions_this_week: i64,
+    /// When the last of them happened.
+    pub last_activity: Option<Timestamp>,
+    /// The action of most rows; of several, the first in the alphabet.
+    pub most_common_action: Option<String>,
+}

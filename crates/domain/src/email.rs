@@ -14,7 +14,7 @@ pub enum InvalidEmail {
     /// The part before the `@` is no dot-atom of RFC 5322, 3.2.3, or is over 64 bytes.
     #[error("the part before the @ has a character or form that mail servers refuse")]
     LocalPart,
-    /// The part behind the `@` is no host name of two labels or more.
+    /// The part behind the `@` is no host name of two labels or more, or the one that erased accounts have.
     #[error("the part after the @ is no domain name")]
     Domain,
 }
@@ -57,7 +57,9 @@ impl EmailAddress {
             };
             let parts = lower.rsplit_once('@').filter(|_| lower.len() <= 254);
             match parts {
-                Some((local, domain)) if known(local, b"._%+-") && known(domain, b".-") => {
+                Some((local, domain))
+                    if domain != ERASED && known(local, b"._%+-") && known(domain, b".-") =>
+                {
                     Ok(Self(lower.into()))
                 }
                 _ => Err(unfit),
@@ -74,7 +76,7 @@ impl EmailAddress {
     /// The address that takes the place of an erased person's: it belongs to nobody (RFC 2606, `.invalid`).
     #[must_use]
     pub fn tombstone(user: &crate::ids::UserId) -> Self {
-        Self(format!("deleted+{}@erased.invalid", user.as_str().to_ascii_lowercase()).into())
+        Self(format!("deleted+{}@{ERASED}", user.as_str().to_ascii_lowercase()).into())
     }
 
     /// The address as text.
@@ -83,6 +85,9 @@ impl EmailAddress {
         &self.0
     }
 }
+
+/// The domain of addresses that belong to nobody. Whoever could take one would keep somebody else from being erased.
+const ERASED: &str = "erased.invalid";
 
 fn parse_local_part(local: &str) -> Result<String, InvalidEmail> {
     let atom = |part: &str| {
@@ -107,7 +112,11 @@ fn parse_domain(domain: &str) -> Result<String, InvalidEmail> {
     // A top-level domain is never all digits (RFC 3696, 2): an address on a bare IP is no mailbox of a person.
     let top_level = ascii.rsplit_once('.').map(|(_, top)| top);
     let named = top_level.is_some_and(|top| top.len() >= 2 && !top.bytes().all(|b| b.is_ascii_digit()));
-    if named && ascii.split('.').all(label) { Ok(ascii) } else { Err(InvalidEmail::Domain) }
+    if named && ascii != ERASED && ascii.split('.').all(label) {
+        Ok(ascii)
+    } else {
+        Err(InvalidEmail::Domain)
+    }
 }
 
 impl TryFrom<String> for EmailAddress {
@@ -153,7 +162,7 @@ mod tests {
     fn who_came_with_an_odd_address_can_still_sign_in() {
         assert_eq!(EmailAddress::parse_known("A..b@X.io").unwrap().as_str(), "a..b@x.io");
         assert_eq!(EmailAddress::parse_known("A@X.io").unwrap().as_str(), "a@x.io");
-        for given in ["a b@x.io", "a@", "a\0@x.io", "a", "ä..b@x.io"] {
+        for given in ["a b@x.io", "a@", "a\0@x.io", "a", "ä..b@x.io", "deleted+ada@erased.invalid"] {
             assert!(EmailAddress::parse_known(given).is_err(), "{given:?}");
         }
     }
@@ -180,6 +189,8 @@ mod tests {
             ("a@127.0.0.1", Domain),
             ("a@[127.0.0.1]", Domain),
             ("a@x_y.io", Domain),
+            ("deleted+ada@erased.invalid", Domain),
+            ("a@ERASED.Invalid", Domain),
         ] {
             assert_eq!(EmailAddress::parse(given), Err(why), "{given:?}");
         }

@@ -22,7 +22,7 @@ pub use directory::Directory;
 pub use health::Health;
 pub use limits::GuessLimiter;
 pub use passwords::{HasherBusy, PasswordHasher};
-pub use records::{ActivityLog, AuditLog};
+pub use records::{ActivityLog, AuditLog, Timelines};
 pub use revocations::{Revocation, Revocations};
 pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
@@ -37,7 +37,7 @@ pub use {
     limits::MockGuessLimiter,
     mocks::MockUnit,
     passwords::MockPasswordHasher,
-    records::{MockActivityLog, MockAuditLog},
+    records::{MockActivityLog, MockAuditLog, MockTimelines},
     revocations::MockRevocations,
     sessions::{MockSessionRepository, MockSessions},
     store::MockStore,

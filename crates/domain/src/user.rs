@@ -122,6 +122,24 @@ pub struct User {
 }
 
 impl User {
+    /// A new account: of the free tier, without rights, its address not verified.
+    #[must_use]
+    pub fn new(id: UserId, email: EmailAddress, now: Timestamp) -> Self {
+        Self {
+            id,
+            email,
+            full_name: None,
+            avatar_url: None,
+            subscription_tier: SubscriptionTier::Free,
+            role: Role::User,
+            email_verified: false,
+            created_at: now,
+            updated_at: now,
+            disabled_at: None,
+            deleted_at: None,
+        }
+    }
+
     /// Whether the account can be used.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -193,17 +211,9 @@ pub(crate) mod tests {
     pub(crate) fn ada() -> User {
         let made = chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap();
         User {
-            id: UserId::parse("ada").unwrap(),
-            email: EmailAddress::parse("ada@example.com").unwrap(),
             full_name: Some(FullName::parse("Ada").unwrap()),
             avatar_url: Some(AvatarUrl::parse("https://example.com/ada.png").unwrap()),
-            subscription_tier: SubscriptionTier::Free,
-            role: Role::User,
-            email_verified: false,
-            created_at: made,
-            updated_at: made,
-            disabled_at: None,
-            deleted_at: None,
+            ..User::new(UserId::parse("ada").unwrap(), EmailAddress::parse("ada@example.com").unwrap(), made)
         }
     }
 

@@ -6,7 +6,7 @@ use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, Error, HttpRequest, HttpResponse};
 use subtle_application::Ports;
@@ -67,7 +67,7 @@ pub(crate) fn app(
     >,
 > {
     let Shared { ports, settings, readiness, document, paths } = shared;
-    let cors = cors(&settings);
+    let cors = Condition::new(!settings.cors_origins.is_empty(), cors(&settings));
     let openapi = move || ready(HttpResponse::Ok().content_type("application/json").body(document.clone()));
     App::new()
         .app_data(ports)

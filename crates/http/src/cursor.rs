@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use subtle_application::sessions::SessionCursor;
 use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityCursor;
 use subtle_domain::directory::{UserCursor, UserSort, UserSortKey};
 use subtle_domain::ids::{SessionId, UserId};
 
@@ -23,7 +24,7 @@ fn decode(text: &str) -> Result<(String, String, String), InvalidCursor> {
     let text = String::from_utf8(bytes).map_err(|_told_as_a_whole| InvalidCursor)?;
     let (list, rest) = text.split_once('\n').ok_or(InvalidCursor)?;
     let (key, id) = rest.rsplit_once('\n').ok_or(InvalidCursor)?;
-    if key.contains('\0') {
+    if text.contains('\0') {
         return Err(InvalidCursor);
     }
     Ok((list.to_owned(), key.to_owned(), id.to_owned()))
@@ -57,19 +58,34 @@ pub(crate) fn users(text: &str, sort: UserSort) -> Result<UserCursor, InvalidCur
 }
 
 /// A place in a list of sessions.
-pub(crate) fn of_sessions(cursor: &SessionCursor) -> String {
-    let (used_at, id) = cursor;
-    encode(["sessions", &used_at.to_rfc3339_opts(SecondsFormat::Millis, true), id.as_str()])
+pub(crate) fn of_sessions((used_at, id): &SessionCursor) -> String {
+    encode(["sessions", &milliseconds(*used_at), id.as_str()])
 }
 
 /// The place that a cursor names in a list of sessions.
 pub(crate) fn sessions(text: &str) -> Result<SessionCursor, InvalidCursor> {
+    let (used_at, id) = in_time("sessions", text)?;
+    Ok((used_at, SessionId::parse(&id).map_err(|_told_as_a_whole| InvalidCursor)?))
+}
+
+/// A place in a timeline.
+pub(crate) fn of_activity((at, id): &ActivityCursor) -> String {
+    encode(["activity", &milliseconds(*at), id])
+}
+
+/// The place that a cursor names in a timeline.
+pub(crate) fn activity(text: &str) -> Result<ActivityCursor, InvalidCursor> {
+    in_time("activity", text)
+}
+
+fn milliseconds(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A place in a list that is ordered by time.
+fn in_time(wanted: &str, text: &str) -> Result<(Timestamp, String), InvalidCursor> {
     let (list, key, id) = decode(text)?;
-    if list != "sessions" {
-        return Err(InvalidCursor);
-    }
-    let id = SessionId::parse(&id).map_err(|_told_as_a_whole| InvalidCursor)?;
-    Ok((time(&key)?, id))
+    if list == wanted { Ok((time(&key)?, id)) } else { Err(InvalidCursor) }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use subtle_application::Ports;
 use tracing::Instrument;
 
+use crate::connection::Progress;
 use crate::problem::ApiError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,9 +37,17 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let begun = Instant::now();
     let id = request_id(&request);
+    let progress = request.conn_data::<Progress>().cloned();
+    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    if let Some(progress) = &progress {
+        progress.begin_answer();
+    }
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
     async move {
         let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+        if let Some(progress) = progress {
+            progress.end_answer(chunked);
+        }
         let Ok(outcome) = outcome else {
             tracing::error!("a handler panicked");
             return Err(rendered(&ApiError::Internal, &id));
@@ -122,5 +131,99 @@ fn dress(headers: &mut HeaderMap, id: &str) {
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
+    use std::time::Duration;
+
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, HttpServer, web};
+
+    use super::*;
+
+    async fn panicking(_read: web::Bytes) -> HttpResponse {
+        panic!("a secret of the handler")
+    }
+
+    async fn slowly_panicking(_read: web::Bytes) -> HttpResponse {
+        tokio::task::yield_now().await;
+        panic!("a secret of the handler")
+    }
+
+    /// A server of one worker, so that it is the worker that panicked which answers afterwards.
+    fn serve() -> SocketAddr {
+        let app = || {
+            App::new()
+                .route("/panics", web::to(panicking))
+                .route("/panics-later", web::to(slowly_panicking))
+                .route("/works", web::to(async |_read: web::Bytes| HttpResponse::Ok().body("works")))
+                .route(
+                    "/fails",
+                    web::to(async |_read: web::Bytes| Err::<HttpResponse, _>(ApiError::NotReady)),
+                )
+                .wrap(from_fn(pass))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+        let address = server.addrs()[0];
+        tokio::spawn(server.run());
+        address
+    }
+
+    /// Asks for one path after another on one connection; what was answered to each.
+    fn ask(address: SocketAddr, paths: &[&str]) -> Vec<String> {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let answers = paths.iter().map(|path| {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-1\r\nContent-Length: 2\r\n\r\n{{}}"
+            );
+            connection.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            let mut byte = [0];
+            while !answer.ends_with("\r\n\r\n") {
+                connection.read_exact(&mut byte).unwrap();
+                answer.push(byte[0].into());
+            }
+            let length =
+                answer.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            connection.read_exact(&mut body).unwrap();
+            answer + &String::from_utf8(body).unwrap()
+        });
+        answers.collect()
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for_and_the_connection_lives() {
+        let address = serve();
+        let paths = ["/panics", "/panics-later", "/panics", "/works", "/fails"];
+        let answers = tokio::task::spawn_blocking(move || ask(address, &paths)).await.unwrap();
+        for answer in &answers[..3] {
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+            assert!(answer.contains("urn:subtle:problem:internal") && !answer.contains("secret"), "{answer}");
+        }
+        assert!(answers[3].starts_with("HTTP/1.1 200 ") && answers[3].ends_with("works"), "{}", answers[3]);
+        assert!(answers[4].starts_with("HTTP/1.1 503 "), "{}", answers[4]);
+        for answer in &answers {
+            let problem = answer.contains("content-type: application/problem+json\r\n")
+                && answer.contains(r#""requestId":"r-1""#);
+            assert!(problem || answer.ends_with("works"), "{answer}");
+            for header in ["x-request-id: r-1", "x-content-type-options: nosniff", "cache-control: no-store"]
+            {
+                assert!(answer.contains(&format!("{header}\r\n")), "{header}: {answer}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_framework_answers_by_itself_becomes_a_problem() {
+        let address = serve();
+        let answers = tokio::task::spawn_blocking(move || ask(address, &["/nowhere"])).await.unwrap();
+        assert!(answers[0].starts_with("HTTP/1.1 404 "), "{}", answers[0]);
+        assert!(answers[0].contains("urn:subtle:problem:not-found"), "{}", answers[0]);
     }
 }

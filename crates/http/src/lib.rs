@@ -3,10 +3,12 @@
 //! A handler parses a DTO, runs one use case and renders its result; it decides nothing. All errors are `application/problem+json`
 //! (RFC 9457), whoever raised them. No body is read but through [`request`], which bounds its size and its time.
 //!
-//! In reading order: [`settings`] and [`server`]; `app` puts the routes together, `edge` is what every request passes; `request`
-//! takes requests apart; `problem` is every error there is; `routes` has a file per resource.
+//! In reading order: [`settings`] and [`server`]; `connection` closes what its client does not finish; `app` puts the routes
+//! together, `edge` is what every request passes; `request` takes requests apart; `problem` is every error there is; `routes` has
+//! a file per resource.
 
 mod app;
+mod connection;
 mod cursor;
 mod document;
 mod edge;

@@ -9,7 +9,7 @@ mod query;
 mod text;
 
 pub(crate) use body::Json;
-pub(crate) use caller::{Admin, Authenticated};
+pub(crate) use caller::{Admin, Authenticated, Support};
 pub(crate) use client::Client;
 pub(crate) use limits::{PasswordLimit, TokenLimit};
 pub(crate) use path::Id;

@@ -2,6 +2,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+mod activity;
 mod admin_stats;
 mod admin_users;
 mod auth;
@@ -25,6 +26,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(my_sessions::list)
         .service(my_sessions::end)
         .service(my_sessions::end_others)
+        .service(activity::list_mine)
+        .service(activity::summarize_mine)
+        .service(activity::list_theirs)
         .service(admin_stats::show)
         .service(admin_users::list)
         .service(admin_users::show)

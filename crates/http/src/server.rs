@@ -1,16 +1,28 @@
 //! The server: binds, serves, stops in good order.
 
+use std::future::ready;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::HttpServer;
+use actix_http::HttpService;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use subtle_application::Ports;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::app::{self, Shared};
+use crate::connection::Connection;
 use crate::settings::Settings;
+
+/// Longest silence between two requests on a connection: longer than proxies keep theirs, so that it is they who close.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the end of a connection may take.
+const LINGER: Duration = Duration::from_secs(2);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Whether requests should be sent here.
 #[derive(Clone)]
@@ -46,18 +58,36 @@ pub struct Server {
 impl Server {
     /// Binds the address and starts to answer. Must be called within a tokio runtime.
     pub fn bind(ports: Ports, settings: Settings, readiness: Readiness) -> io::Result<Self> {
-        let listen = settings.listen;
-        let headers = settings.header_deadline;
-        let grace = settings.shutdown_grace;
+        let listener = listen(settings.listen)?;
+        let address = listener.local_addr()?;
+        let patience = settings.header_deadline;
+        let server = actix_web::dev::Server::build()
+            .shutdown_timeout(settings.shutdown_grace.as_secs())
+            .disable_signals();
+        let stopping = server.graceful_shutdown_signal();
         let shared = Shared::new(ports, settings, readiness);
-        let server = HttpServer::new(move || app::app(shared.clone()))
-            .client_request_timeout(headers)
-            .client_disconnect_timeout(Duration::from_secs(2))
-            .keep_alive(Duration::from_secs(75))
-            .shutdown_timeout(grace.as_secs())
-            .disable_signals()
-            .bind(listen)?;
-        let address = server.addrs().first().copied().unwrap_or(listen);
+        // What `HttpServer` does, with connections of our own.
+        let server = server.listen("http", listener, move || {
+            let stopping = stopping.clone();
+            let requests = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(LINGER)
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.progress());
+                })
+                .h1(map_config(app::app(shared.clone()), |()| AppConfig::default()));
+            fn_service(move |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                ready(Ok((Connection::new(socket, patience), peer)))
+            })
+            .and_then(requests)
+        })?;
         Ok(Self { address, running: server.run() })
     }
 
@@ -78,4 +108,11 @@ impl Server {
         let (ended, ()) = tokio::join!(running, handle.stop(true));
         ended
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }

@@ -4,7 +4,8 @@
 //! or a future that nobody awaits any more, it is closed, so that PostgreSQL rolls back at once and no later caller meets an open
 //! transaction or waits behind somebody else's statement.
 //!
-//! A statement that a broken connection or an outdated plan has spoilt is tried once more where that can do no harm.
+//! A statement that a broken connection has spoilt is tried once more where that can do no harm. One that an outdated plan has spoilt
+//! was never run, and is tried again a few times: migrations come in rows.
 
 use std::time::Duration;
 
@@ -73,15 +74,19 @@ pub(crate) enum Repeat {
     Never,
 }
 
-/// One statement's tries: two at most.
+/// How often a statement meets a migration before its caller is told.
+const STALE_PLANS: u32 = 5;
+
+/// One statement's tries.
 pub(crate) struct Tries {
     repeat: Repeat,
-    first: bool,
+    broken: u32,
+    stale: u32,
 }
 
 impl Tries {
     pub(crate) fn new(repeat: Repeat) -> Self {
-        Self { repeat, first: true }
+        Self { repeat, broken: 0, stale: 0 }
     }
 
     /// Decides what becomes of a statement's connection, and of its outcome: `None` asks for another try. No outcome is a server
@@ -104,8 +109,14 @@ impl Tries {
         };
         let fault = Fault::of(&error);
         let again = match fault {
-            Fault::StalePlan => true,
-            Fault::Broken => self.repeat == Repeat::Harmless,
+            Fault::StalePlan => {
+                self.stale += 1;
+                self.stale < STALE_PLANS
+            }
+            Fault::Broken => {
+                self.broken += 1;
+                self.broken < 2 && self.repeat == Repeat::Harmless
+            }
             Fault::Refused | Fault::Again | Fault::Overload | Fault::Unfit | Fault::Defect => false,
         };
         if fault.spares_connection() {
@@ -113,7 +124,6 @@ impl Tries {
         } else {
             lease.close(matches!(fault, Fault::StalePlan | Fault::Broken));
         }
-        let again = again && std::mem::take(&mut self.first);
         (!again).then(|| Err(store_error(error)))
     }
 }

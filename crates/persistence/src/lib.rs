@@ -4,7 +4,7 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `audit`, `limits`, `health`,
+//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `timelines`, `audit`, `limits`, `health`,
 //! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
 
 mod error;
@@ -25,6 +25,7 @@ mod limits;
 pub mod migrations;
 mod revocations;
 mod sessions;
+mod timelines;
 mod user_row;
 mod users;
 
@@ -37,4 +38,5 @@ pub use options::{InvalidUrl, PoolOptions};
 pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use sessions::PgSessions;
+pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;

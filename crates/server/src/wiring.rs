@@ -10,7 +10,7 @@ use subtle_domain::ports::{Clock, StoreError};
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgDirectory, PgGuessLimiter, PgHealth,
-    PgSessions, PgStore, PoolOptions, RevocationFeed, RevocationList,
+    PgSessions, PgStore, PgTimelines, PoolOptions, RevocationFeed, RevocationList,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacRefreshTokens,
@@ -82,6 +82,7 @@ pub(crate) fn wire(
         directory: Arc::new(PgDirectory::new(database.clone())),
         guesses: Arc::new(PgGuessLimiter::new(database.clone())),
         activity: Arc::new(log),
+        timelines: Arc::new(PgTimelines::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
         policy,

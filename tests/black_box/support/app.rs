@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use subtle_local_postgres::testing::{TestDatabase, database};
+use subtle_local_postgres::testing::{database, empty_database};
 use tokio::runtime::Runtime;
 
 use super::http::Answer;
@@ -14,8 +14,16 @@ use super::process::Process;
 /// How the servers of a test are started.
 pub(crate) struct Builder {
     environment: BTreeMap<String, String>,
+    place: Place,
     parameters: String,
     servers: usize,
+}
+
+/// The database of a test.
+enum Place {
+    Migrated,
+    Empty,
+    At(String),
 }
 
 impl Builder {
@@ -31,7 +39,19 @@ impl Builder {
         self
     }
 
-    /// Starts that many servers on the one database.
+    /// On a database without a single table.
+    pub(crate) fn on_empty_database(mut self) -> Self {
+        self.place = Place::Empty;
+        self
+    }
+
+    /// On the database of that URL.
+    pub(crate) fn on(mut self, url: String) -> Self {
+        self.place = Place::At(url);
+        self
+    }
+
+    /// Starts that many servers on the one database, all at once.
     pub(crate) fn servers(mut self, servers: usize) -> Self {
         self.servers = servers;
         self
@@ -42,11 +62,21 @@ impl Builder {
     }
 
     fn start_blocking(mut self) -> TestApp {
-        let database = database(&subtle_persistence::migrations::fingerprint(), migrate);
-        let url = format!("{}{}", database.url(), self.parameters);
-        self.environment.insert("DATABASE_URL".to_owned(), url);
-        let servers = (0..self.servers).map(|_| Process::start(&self.environment)).collect();
-        TestApp { servers, database, environment: self.environment, client: reqwest::Client::new() }
+        let url = match self.place {
+            Place::Migrated => {
+                database(&subtle_persistence::migrations::fingerprint(), migrate).url().to_owned()
+            }
+            Place::Empty => empty_database().url().to_owned(),
+            Place::At(url) => url,
+        };
+        self.environment.insert("DATABASE_URL".to_owned(), format!("{url}{}", self.parameters));
+        let environment = &self.environment;
+        let servers = std::thread::scope(|scope| {
+            let started: Vec<_> =
+                (0..self.servers).map(|_| scope.spawn(|| Process::start(environment))).collect();
+            started.into_iter().map(|server| server.join().unwrap()).collect()
+        });
+        TestApp { servers, url, environment: self.environment, client: reqwest::Client::new() }
     }
 }
 
@@ -58,12 +88,15 @@ fn migrate(url: &str) -> Result<(), Box<dyn Error>> {
 /// One or more servers on a database of the test's own.
 pub(crate) struct TestApp {
     servers: Vec<Process>,
-    pub(crate) database: TestDatabase,
+    url: String,
     environment: BTreeMap<String, String>,
     pub(crate) client: reqwest::Client,
 }
 
 impl TestApp {
+    /// The servers' secret.
+    pub(crate) const SECRET: &str = "a secret of the tests with 32 bytes or more";
+
     /// One server: cheap hashes, no rate limits.
     pub(crate) async fn start() -> Self {
         Self::builder().start().await
@@ -72,14 +105,15 @@ impl TestApp {
     pub(crate) fn builder() -> Builder {
         let given = [
             ("SUBTLE_LISTEN", "127.0.0.1:0"),
-            ("SUBTLE_SECRET", "a secret of the tests with 32 bytes or more"),
+            ("SUBTLE_SECRET", Self::SECRET),
             ("SUBTLE_BCRYPT_COST", "4"),
             ("SUBTLE_RATE_LIMIT", "off"),
             ("SUBTLE_LOG_FORMAT", "json"),
             ("SUBTLE_SHUTDOWN_DELAY", "0s"),
         ];
         let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Builder { environment, parameters: String::new(), servers: 1 }.set("SUBTLE_DATA_DIR", &data_dir())
+        let builder = Builder { environment, place: Place::Migrated, parameters: String::new(), servers: 1 };
+        builder.set("SUBTLE_DATA_DIR", &data_dir())
     }
 
     /// The server of that number, the first being 0.
@@ -135,12 +169,14 @@ impl TestApp {
         self.post("/v1/auth/refresh", &json!({"refreshToken": token})).await
     }
 
+    /// The URL of the servers' database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.url
+    }
+
     /// A connection to the servers' database.
     pub(crate) async fn connect(&self) -> tokio_postgres::Client {
-        let (client, connection) =
-            tokio_postgres::connect(self.database.url(), tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
+        connect(&self.url).await
     }
 
     /// Runs SQL on the servers' database.
@@ -155,10 +191,20 @@ impl TestApp {
     }
 }
 
+/// A connection to the database of that URL.
+pub(super) async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 fn data_dir() -> String {
+    fresh_folder("data").to_string_lossy().into_owned()
+}
+
+/// The path of a folder that nobody has made yet.
+pub(super) fn fresh_folder(what: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    folder.push(format!("data-{}-{number}", std::process::id()));
-    folder.to_string_lossy().into_owned()
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{what}-{}-{number}", std::process::id()))
 }

@@ -20,10 +20,15 @@ pub(crate) struct Answer {
 impl Answer {
     /// Sends a request and reads the whole answer.
     pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::try_of(request).await.unwrap()
+    }
+
+    /// Likewise; an error if the connection broke.
+    pub(crate) async fn try_of(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
+        let text = response.text().await?;
+        Ok(Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -79,13 +84,64 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// As [`Self::send`], but the server may stop listening meanwhile.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _refused = self.0.write_all(bytes.as_ref()).await;
+    }
+
+    /// Closes it with a reset: unlike a plain close, which may only mean that nothing more is asked, it says that nobody reads.
+    pub(crate) fn hang_up(self) {
+        self.0.set_zero_linger().unwrap();
+    }
+
+    /// One answer with a `Content-Length`, on a connection that stays open.
+    pub(crate) async fn read_answer(&mut self) -> String {
+        let mut text = Vec::new();
+        loop {
+            let mut buffer = [0; 4096];
+            let read = self.0.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "closed after {}", String::from_utf8_lossy(&text));
+            text.extend_from_slice(&buffer[..read]);
+            let said = String::from_utf8_lossy(&text);
+            if let Some((head, body)) = said.split_once("\r\n\r\n") {
+                let head = head.to_ascii_lowercase();
+                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+                if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                    return said.into_owned();
+                }
+            }
+        }
+    }
+
+    /// Sends a byte again and again, and gives what [`Self::read_to_end`] does.
+    pub(crate) async fn trickle(&mut self, byte: u8, patience: Duration) -> Option<(String, Duration)> {
+        let (reader, mut writer) = self.0.split();
+        let drops = async {
+            while writer.write_all(&[byte]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            end = until_closed(reader, patience) => end,
+            () = drops => None,
+        }
+    }
+
     /// All that comes until the server closes, and how long that took; `None` if it is still open after `patience`.
     pub(crate) async fn read_to_end(&mut self, patience: Duration) -> Option<(String, Duration)> {
-        let begun = Instant::now();
-        let mut bytes = Vec::new();
-        let read = tokio::time::timeout(patience, self.0.read_to_end(&mut bytes)).await;
-        read.ok().map(|_end_or_reset| (String::from_utf8_lossy(&bytes).into_owned(), begun.elapsed()))
+        until_closed(&mut self.0, patience).await
     }
+}
+
+async fn until_closed(
+    mut reader: impl tokio::io::AsyncRead + Unpin,
+    patience: Duration,
+) -> Option<(String, Duration)> {
+    let begun = Instant::now();
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(patience, reader.read_to_end(&mut bytes)).await;
+    read.ok().map(|_end_or_reset| (String::from_utf8_lossy(&bytes).into_owned(), begun.elapsed()))
 }
 
 /// Asks again until the answer is yes; panics after ten seconds.

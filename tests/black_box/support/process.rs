@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -60,8 +60,7 @@ impl Process {
 
     /// Sends a signal by its name: `TERM`, `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
-        assert!(sent.success());
+        assert!(kill(name, &[self.id().cast_signed()]));
     }
 
     /// Kills it as a power cut would.
@@ -71,7 +70,7 @@ impl Process {
     }
 
     /// Waits for its end, `None` if that takes longer than `patience`.
-    pub(crate) fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+    pub(crate) async fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -80,7 +79,7 @@ impl Process {
             if Instant::now() > deadline {
                 return None;
             }
-            std::thread::yield_now();
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -89,6 +88,13 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal to processes; whether they could be sent it. By the shell, for not every machine has the program.
+pub(crate) fn kill(signal: &str, pids: &[i32]) -> bool {
+    let pids: String = pids.iter().map(|pid| format!(" {pid}")).collect();
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("kill -{signal}{pids}")).stderr(Stdio::null()).status().unwrap().success()
 }
 
 fn listens(heard: &Receiver<String>, child: &mut Child, lines: &Mutex<Vec<String>>) -> String {

@@ -49,21 +49,22 @@ pub async fn change_password(
     let credentials = credentials
         .filter(|credentials| credentials.user.standing() == Standing::Active)
         .ok_or(ChangePasswordError::Closed)?;
-    if let Some(rate) = ports.policy.guesses {
-        let guess = ports.guesses.take(credentials.user.email.as_str(), &rate, now).await?;
-        guess.map_err(ChangePasswordError::TooManyGuesses)?;
+    let refuse = |reason, error| {
+        let action = ActivityAction::PasswordChangeRefused;
+        ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
+        Err(error)
+    };
+    if let Err(wait) = ports.take_guess(&credentials.user.email, now).await? {
+        return refuse("too_many_guesses", ChangePasswordError::TooManyGuesses(wait));
     }
     if !ports.passwords.verify(&command.current, &credentials.hash).await? {
-        ports.record(&caller.user_id, ActivityAction::PasswordChangeRefused, &caller.client, now);
-        return Err(ChangePasswordError::WrongPassword);
+        return refuse("wrong_password", ChangePasswordError::WrongPassword);
     }
     let hash = ports.passwords.hash(&command.new).await?;
     let ended = again(|| replace(ports, caller, &credentials.hash, &hash, now)).await?;
     // Somebody else changed it meanwhile: what was verified is no longer the password.
     ports.learn_ended(ended.ok_or(ChangePasswordError::WrongPassword)?, now);
-    if ports.policy.guesses.is_some() {
-        ports.guesses.clear(credentials.user.email.as_str()).await?;
-    }
+    ports.forget_guesses(&credentials.user.email).await;
     ports.record(&caller.user_id, ActivityAction::PasswordChanged, &caller.client, now);
     Ok(())
 }
@@ -91,8 +92,10 @@ async fn replace(
 mod tests {
     use super::*;
     use crate::test_ports::{self, ada, caller};
+    use subtle_domain::email::EmailAddress;
     use subtle_domain::ids::SessionId;
     use subtle_domain::ports::{Credentials, MockUnit, Revocation};
+    use subtle_domain::throttle::Rate;
     use subtle_domain::user::User;
 
     fn command() -> ChangePassword {
@@ -140,6 +143,26 @@ mod tests {
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
         let refused = change_password(&mocks.ports(), &caller(), command()).await;
         assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
+    }
+
+    #[tokio::test]
+    async fn guesses_here_count_with_those_at_sign_in_however_the_address_is_stored() {
+        let mut mocks = test_ports::Mocks::default();
+        let user = User { email: EmailAddress::from_stored("Ada@Example.com".to_owned()), ..ada() };
+        let hash = PasswordHash::tombstone();
+        mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
+        let rate = Rate { burst: 1, interval: chrono::TimeDelta::seconds(60) };
+        mocks.policy.guesses = Some(rate);
+        let wait = RetryAfter(std::time::Duration::from_secs(60));
+        mocks
+            .guesses
+            .expect_take()
+            .withf(|key, _, _| key == "ada@example.com")
+            .times(1)
+            .returning(move |_, _, _| Ok(Err(wait)));
+        mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
+        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        assert!(matches!(refused, Err(ChangePasswordError::TooManyGuesses(_))));
     }
 
     #[tokio::test]

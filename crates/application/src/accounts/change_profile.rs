@@ -2,6 +2,7 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::ports::StoreError;
 use subtle_domain::user::{ProfileChange, User};
 
+use super::show_profile;
 use crate::Ports;
 use crate::sessions::Caller;
 
@@ -22,6 +23,9 @@ pub async fn change_profile(
     caller: &Caller,
     change: ProfileChange,
 ) -> Result<User, ProfileError> {
+    if change == ProfileChange::default() {
+        return show_profile(ports, caller).await?.ok_or(ProfileError::Closed);
+    }
     let now = ports.clock.now();
     let user =
         ports.accounts.change_profile(&caller.user_id, &change, now).await?.ok_or(ProfileError::Closed)?;
@@ -39,14 +43,26 @@ mod tests {
         let mut mocks = test_ports::Mocks::default();
         mocks.accounts.expect_change_profile().returning(|_, _, _| Ok(Some(ada())));
         mocks.expect_activity(&[ActivityAction::ProfileChanged]);
-        change_profile(&mocks.ports(), &caller(), ProfileChange::default()).await.unwrap();
+        change_profile(&mocks.ports(), &caller(), nameless()).await.unwrap();
+    }
+
+    fn nameless() -> ProfileChange {
+        ProfileChange { full_name: Some(None), ..ProfileChange::default() }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_nothing_writes_nothing() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.accounts.expect_find().returning(|_| Ok(Some(ada())));
+        let user = change_profile(&mocks.ports(), &caller(), ProfileChange::default()).await.unwrap();
+        assert_eq!(user, ada());
     }
 
     #[tokio::test]
     async fn a_closed_account_changes_nothing() {
         let mut mocks = test_ports::Mocks::default();
         mocks.accounts.expect_change_profile().returning(|_, _, _| Ok(None));
-        let refused = change_profile(&mocks.ports(), &caller(), ProfileChange::default()).await;
+        let refused = change_profile(&mocks.ports(), &caller(), nameless()).await;
         assert!(matches!(refused, Err(ProfileError::Closed)));
     }
 }

@@ -13,6 +13,9 @@ pub enum EraseError {
     /// The account can't be used any more.
     #[error("the account is closed")]
     Closed,
+    /// An administrator must be demoted by another one first: so there is always one left, and it is in the audit trail.
+    #[error("administrators cannot erase their own account")]
+    Administrator,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -25,16 +28,18 @@ pub async fn erase_own_account(ports: &Ports, caller: &Caller) -> Result<(), Era
     let erased = again(|| async {
         let mut unit = ports.store.begin().await?;
         let user = unit.users().lock(&caller.user_id).await?;
-        let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
-            unit.rollback().await?;
-            return Ok(false);
+        let refused = match user {
+            Some(user) if user.standing() != Standing::Active => EraseError::Closed,
+            Some(user) if user.role.may_administer() => EraseError::Administrator,
+            Some(user) => {
+                erase_within(unit.as_mut(), user, now).await?;
+                return unit.commit().await.map(Ok);
+            }
+            None => EraseError::Closed,
         };
-        erase_within(unit.as_mut(), user, now).await?;
-        unit.commit().await.map(|()| true)
+        unit.rollback().await.map(|()| Err(refused))
     });
-    if !erased.await? {
-        return Err(EraseError::Closed);
-    }
+    erased.await??;
     ports.revocations.learn(&[Revocation::User(caller.user_id.clone())], now);
     Ok(())
 }
@@ -58,6 +63,7 @@ mod tests {
     use super::*;
     use crate::test_ports::{self, NOW, ada, caller};
     use subtle_domain::ports::MockUnit;
+    use subtle_domain::user::Role;
 
     #[tokio::test]
     async fn nothing_of_the_person_is_left_and_no_token_holds() {
@@ -85,6 +91,17 @@ mod tests {
             .return_const(());
         erase_own_account(&mocks.ports(), &caller()).await.unwrap();
         assert!(test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn an_administrator_is_not_erased_by_themselves() {
+        let mut mocks = test_ports::Mocks::default();
+        let mut unit = MockUnit::default();
+        unit.users.expect_lock().returning(|_| Ok(Some(User { role: Role::Admin, ..ada() })));
+        let committed = mocks.expect_unit(unit);
+        let refused = erase_own_account(&mocks.ports(), &caller()).await;
+        assert!(matches!(refused, Err(EraseError::Administrator)));
+        assert!(!test_ports::was(&committed));
     }
 
     #[tokio::test]

@@ -1,11 +1,10 @@
-use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::password::Password;
 use subtle_domain::ports::{HasherBusy, NewUser, StoreError};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::text::FullName;
-use subtle_domain::user::{Role, SubscriptionTier, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -43,7 +42,8 @@ pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, Regi
     let now = ports.clock.now();
     // Hashed before the address is looked up: that it is taken is not told any faster.
     let hash = ports.passwords.hash(&command.password).await?;
-    let new = NewUser { user: new_user(ports, &command, now), hash };
+    let user = User::new(ports.ids.user_id(), command.email.clone(), now);
+    let new = NewUser { user: User { full_name: command.full_name, ..user }, hash };
     let (session, token) = new_session(ports, &new.user, command.client.clone(), now);
     let added = again(|| async {
         let mut unit = ports.store.begin().await?;
@@ -61,29 +61,15 @@ pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, Regi
     Ok(signed_in(ports, new.user, session, token, now))
 }
 
-fn new_user(ports: &Ports, command: &Register, now: Timestamp) -> User {
-    User {
-        id: ports.ids.user_id(),
-        email: command.email.clone(),
-        full_name: command.full_name.clone(),
-        avatar_url: None,
-        subscription_tier: SubscriptionTier::Free,
-        role: Role::User,
-        email_verified: false,
-        created_at: now,
-        updated_at: now,
-        disabled_at: None,
-        deleted_at: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_ports::{self, NOW};
     use subtle_domain::password::PasswordHash;
     use subtle_domain::ports::MockUnit;
+    use subtle_domain::session::SessionPolicy;
     use subtle_domain::throttle::RetryAfter;
+    use subtle_domain::user::{Role, SubscriptionTier};
 
     fn command() -> Register {
         Register {
@@ -114,11 +100,7 @@ mod tests {
         let done = register(&mocks.ports(), command()).await.unwrap();
         assert!(test_ports::was(&committed));
         assert_eq!((done.user.role, done.user.subscription_tier), (Role::User, SubscriptionTier::Free));
-        assert_eq!(done.session.expires_at, NOW + mocks_policy().absolute);
-    }
-
-    fn mocks_policy() -> subtle_domain::session::SessionPolicy {
-        subtle_domain::session::SessionPolicy::default()
+        assert_eq!(done.session.expires_at, NOW + SessionPolicy::default().absolute);
     }
 
     #[tokio::test]

@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use subtle_domain::Timestamp;
 use subtle_domain::audit::{self, AuditAction, AuditEntry, Origin};
 use subtle_domain::ids::UserId;
@@ -5,7 +7,7 @@ use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
 use subtle_domain::session::RevocationReason;
 use subtle_domain::user::{Standing, User, UserChange};
 
-use super::Privileged;
+use super::{Forbidden, Privileged};
 use crate::Ports;
 use crate::accounts::erase_within;
 use crate::again::again;
@@ -16,9 +18,13 @@ pub enum ChangeUserError {
     /// There is no such account, or no longer.
     #[error("there is no such account")]
     NotFound,
-    /// Administrators don't demote, disable or erase themselves here: so there is always one left.
+    /// Administrators don't demote, disable or erase themselves: with that, and as who acts must still be one when the change is
+    /// made, there is always one left.
     #[error("administrators cannot take their own account away")]
     OwnAccount,
+    /// Who acts has lost the privilege since they were found to hold it.
+    #[error(transparent)]
+    Forbidden(Forbidden),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,6 +72,13 @@ fn not_oneself(by: &Privileged, id: &UserId) -> Result<(), ChangeUserError> {
     if by.user_id() == id { Err(ChangeUserError::OwnAccount) } else { Ok(()) }
 }
 
+/// What became of an attempt to take a step.
+enum Outcome {
+    Done(User, Vec<Revocation>),
+    NotFound,
+    Forbidden(Forbidden),
+}
+
 async fn take_step(
     ports: &Ports,
     by: &Privileged,
@@ -73,25 +86,67 @@ async fn take_step(
     step: &Step,
 ) -> Result<User, ChangeUserError> {
     let now = ports.clock.now();
-    let done = again(|| async {
-        let mut unit = ports.store.begin().await?;
-        let locked = unit.users().lock(id).await?;
-        let Some(before) = locked.filter(|user| user.standing() != Standing::Erased) else {
-            unit.rollback().await?;
-            return Ok(None);
-        };
-        let (after, revoked) = apply(unit.as_mut(), before.clone(), step, now).await?;
-        if after == before {
-            unit.rollback().await?;
-        } else {
-            unit.audit().append(&entry(ports, by, step, &before, &after, now)).await?;
-            unit.commit().await?;
+    match again(|| attempt(ports, by, id, step, now)).await? {
+        Outcome::Done(user, revoked) => {
+            ports.revocations.learn(&revoked, now);
+            Ok(user)
         }
-        Ok(Some((after, revoked)))
-    });
-    let (user, revoked) = done.await?.ok_or(ChangeUserError::NotFound)?;
-    ports.revocations.learn(&revoked, now);
-    Ok(user)
+        Outcome::NotFound => Err(ChangeUserError::NotFound),
+        Outcome::Forbidden(why) => Err(ChangeUserError::Forbidden(why)),
+    }
+}
+
+async fn attempt(
+    ports: &Ports,
+    by: &Privileged,
+    id: &UserId,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let mut unit = ports.store.begin().await?;
+    let (actor, subject) = lock_both(unit.as_mut(), by.user_id(), id).await?;
+    // Since the request was authorized its body had time to arrive, and others to act.
+    if let Err(why) = may_administer(actor) {
+        unit.rollback().await?;
+        return Ok(Outcome::Forbidden(why));
+    }
+    let Some(before) = subject.filter(|user| user.standing() != Standing::Erased) else {
+        unit.rollback().await?;
+        return Ok(Outcome::NotFound);
+    };
+    let (after, revoked) = apply(unit.as_mut(), before.clone(), step, now).await?;
+    if after == before {
+        unit.rollback().await?;
+    } else {
+        unit.audit().append(&entry(ports, by, step, &before, &after, now)).await?;
+        unit.commit().await?;
+    }
+    Ok(Outcome::Done(after, revoked))
+}
+
+/// Who acts and on whom, locked in the order of their identifiers: two who act on each other wait for each other's turn.
+async fn lock_both(
+    unit: &mut dyn UnitOfWork,
+    actor: &UserId,
+    subject: &UserId,
+) -> Result<(Option<User>, Option<User>), StoreError> {
+    let users = unit.users();
+    Ok(match actor.cmp(subject) {
+        Ordering::Equal => {
+            let both = users.lock(actor).await?;
+            (both.clone(), both)
+        }
+        Ordering::Less => (users.lock(actor).await?, users.lock(subject).await?),
+        Ordering::Greater => {
+            let subject = users.lock(subject).await?;
+            (users.lock(actor).await?, subject)
+        }
+    })
+}
+
+fn may_administer(actor: Option<User>) -> Result<(), Forbidden> {
+    let actor = actor.filter(|actor| actor.standing() == Standing::Active).ok_or(Forbidden::Closed)?;
+    if actor.role.may_administer() { Ok(()) } else { Err(Forbidden::Role(actor.role)) }
 }
 
 async fn apply(

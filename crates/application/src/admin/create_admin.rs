@@ -5,7 +5,7 @@ use subtle_domain::ids::SessionId;
 use subtle_domain::password::{Password, PasswordHash};
 use subtle_domain::ports::{HasherBusy, NewUser, StoreError};
 use subtle_domain::session::RevocationReason;
-use subtle_domain::user::{Role, SubscriptionTier, User};
+use subtle_domain::user::{Role, User};
 
 use crate::Ports;
 use crate::again::again;
@@ -43,9 +43,11 @@ pub enum CreateAdminError {
 pub async fn create_admin(ports: &Ports, command: CreateAdmin) -> Result<CreatedAdmin, CreateAdminError> {
     let now = ports.clock.now();
     let hash = ports.passwords.hash(&command.password).await?;
-    let fresh = new_admin(ports, command.email, now);
+    let fresh = User::new(ports.ids.user_id(), command.email, now);
+    let fresh = User { role: Role::Admin, email_verified: true, ..fresh };
     let (created, ended) = again(|| store(ports, &fresh, &hash, now)).await?;
     ports.learn_ended(ended, now);
+    ports.forget_guesses(&fresh.email).await;
     Ok(created)
 }
 
@@ -83,22 +85,6 @@ async fn store(
     unit.audit().append(&entry).await?;
     unit.commit().await?;
     Ok((created, ended))
-}
-
-fn new_admin(ports: &Ports, email: EmailAddress, now: Timestamp) -> User {
-    User {
-        id: ports.ids.user_id(),
-        email,
-        full_name: None,
-        avatar_url: None,
-        subscription_tier: SubscriptionTier::Free,
-        role: Role::Admin,
-        email_verified: true,
-        created_at: now,
-        updated_at: now,
-        disabled_at: None,
-        deleted_at: None,
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::token::InvalidAccessToken;
@@ -15,9 +16,18 @@ pub struct Caller {
     pub client: ClientInfo,
 }
 
+/// By how much the clocks of several servers may differ.
+const CLOCKS: TimeDelta = TimeDelta::seconds(5);
+
 /// Takes an access token for who it names. Asks memory alone: the token's signature, the clock and what was revoked lately.
 pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Caller, InvalidAccessToken> {
-    let claims = ports.access_tokens.verify(token, ports.clock.now())?;
+    let now = ports.clock.now();
+    let claims = ports.access_tokens.verify(token, now)?;
+    // What was revoked is remembered for a token's life as it is configured now. One that was made for a longer life, before the
+    // setting was lowered, could outlive the memory of its own revocation.
+    if now >= claims.issued_at + ports.policy.sessions.access_token + CLOCKS {
+        return Err(InvalidAccessToken::Expired);
+    }
     if ports.revocations.covers(&claims) {
         return Err(InvalidAccessToken::Revoked);
     }
@@ -28,7 +38,6 @@ pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Ca
 mod tests {
     use super::*;
     use crate::test_ports::{self, NOW};
-    use chrono::TimeDelta;
     use subtle_domain::ids::TokenId;
     use subtle_domain::token::AccessClaims;
     use subtle_domain::user::Role;
@@ -64,6 +73,19 @@ mod tests {
         ports.revocations.expect_covers().return_const(true);
         let refused = authenticate(&ports.ports(), "good", ClientInfo::default());
         assert_eq!(refused, Err(InvalidAccessToken::Revoked));
+    }
+
+    #[test]
+    fn a_token_made_for_a_longer_life_than_is_configured_now_is_refused() {
+        let mut ports = test_ports::Mocks::default();
+        let old = AccessClaims {
+            issued_at: NOW - TimeDelta::hours(2),
+            expires_at: NOW + TimeDelta::hours(22),
+            ..claims()
+        };
+        ports.access_tokens.expect_verify().return_once(|_, _| Ok(old));
+        let refused = authenticate(&ports.ports(), "old", ClientInfo::default());
+        assert_eq!(refused, Err(InvalidAccessToken::Expired));
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<
         if !std::mem::replace(&mut counted, true) {
             ports.limits.admit_account(&user.id, now).map_err(RefreshError::TooMany)?;
         }
-        if user.standing() != Standing::Active {
+        let unverified = ports.policy.require_verified_email && !user.email_verified;
+        if user.standing() != Standing::Active || unverified {
             return refuse(ports, &user, client, now);
         }
         match session.decide_refresh(presented.generation, &ports.policy.sessions, now) {

@@ -49,7 +49,7 @@ pub enum SignInError {
 /// An unknown address costs what a wrong password costs: one look-up and one verification.
 pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInError> {
     let now = ports.clock.now();
-    take_guess(ports, &command.email, now).await?;
+    take_guess(ports, &command, now).await?;
     loop {
         let Some(credentials) = ports.accounts.credentials_of_address(&command.email).await? else {
             ports.passwords.verify_nothing(&command.password).await?;
@@ -59,12 +59,12 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
         // Between the check and here the account may have been closed, or its hash replaced: then decide again.
         if ports.sessions.begin(&session, &credentials.hash).await? {
-            forget_guesses(ports, &command.email).await;
+            ports.forget_guesses(&command.email).await;
             upgrade_hash(ports, &credentials, command.password).await;
             ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
             return Ok(signed_in(ports, credentials.user, session, token, now));
         }
-        take_guess(ports, &command.email, now).await?;
+        take_guess(ports, &command, now).await?;
     }
 }
 
@@ -97,18 +97,14 @@ async fn check(
     }
 }
 
-async fn take_guess(ports: &Ports, email: &EmailAddress, now: Timestamp) -> Result<(), SignInError> {
-    let Some(rate) = ports.policy.guesses else { return Ok(()) };
-    ports.guesses.take(email.as_str(), &rate, now).await?.map_err(SignInError::TooManyGuesses)
-}
-
-async fn forget_guesses(ports: &Ports, email: &EmailAddress) {
-    if ports.policy.guesses.is_some()
-        && let Err(error) = ports.guesses.clear(email.as_str()).await
-    {
-        // The session has begun: that its guesses still count is no reason to refuse it.
-        tracing::warn!(%error, "the guesses at an account could not be forgotten");
+/// Counts a guess; one too many leaves a row in the timeline of the account, if there is one.
+async fn take_guess(ports: &Ports, command: &SignIn, now: Timestamp) -> Result<(), SignInError> {
+    let Err(wait) = ports.take_guess(&command.email, now).await? else { return Ok(()) };
+    if let Some(credentials) = ports.accounts.credentials_of_address(&command.email).await? {
+        let reason = Some("too_many_guesses");
+        ports.record_why(&credentials.user.id, ActivityAction::SignInRefused, reason, &command.client, now);
     }
+    Err(SignInError::TooManyGuesses(wait))
 }
 
 /// Hashes the password again where the hash is cheaper than configured. That can wait for the next sign-in if it must.

@@ -3,9 +3,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
-use futures_util::FutureExt;
+use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use subtle_application::Ports;
 use subtle_application::admin::{Forbidden, Privilege, Privileged, authorize};
 use subtle_application::sessions::{Caller, authenticate};
@@ -26,25 +26,47 @@ impl FromRequest for Authenticated {
     }
 }
 
-/// An administrator.
-pub(crate) struct Admin(pub(crate) Privileged);
+/// An administrator, and what they ask for. It is read once they are known to be one: others learn nothing of it, not even
+/// that it is malformed.
+pub(crate) struct Admin<T> {
+    pub(crate) by: Privileged,
+    pub(crate) asked: T,
+}
 
-impl FromRequest for Admin {
-    type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+/// Somebody of support, or an administrator, and what they ask for; likewise.
+pub(crate) struct Support<T> {
+    pub(crate) by: Privileged,
+    pub(crate) asked: T,
+}
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        privileged(request, Privilege::Administer).map(|granted| granted.map(Self)).boxed_local()
+impl<T: FromRequest + 'static> FromRequest for Admin<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let granted = granted(request.clone(), payload.take(), Privilege::Administer);
+        granted.map_ok(|(by, asked)| Self { by, asked }).boxed_local()
     }
 }
 
-fn privileged(
-    request: &HttpRequest,
+impl<T: FromRequest + 'static> FromRequest for Support<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let granted = granted(request.clone(), payload.take(), Privilege::Support);
+        granted.map_ok(|(by, asked)| Self { by, asked }).boxed_local()
+    }
+}
+
+async fn granted<T: FromRequest>(
+    request: HttpRequest,
+    mut payload: Payload,
     privilege: Privilege,
-) -> impl Future<Output = Result<Privileged, ApiError>> + 'static {
-    let caller = caller(request);
-    let ports = ports(request).cloned();
-    async move { Ok(authorize(&*ports?, caller?, privilege).await?) }
+) -> Result<(Privileged, T), Error> {
+    let by = authorize(ports(&request)?, caller(&request)?, privilege).await.map_err(ApiError::from)?;
+    let asked = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+    Ok((by, asked))
 }
 
 fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {

@@ -40,12 +40,12 @@ pub(super) fn of(request: &HttpRequest) -> Result<ClientInfo, ApiError> {
 fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNetwork]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = peer;
-    let hops: Vec<_> = headers.get_all(FORWARDED_FOR).filter_map(|line| line.to_str().ok()).collect();
-    for hop in hops.iter().rev().flat_map(|line| line.rsplit(',')) {
+    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
         if !is_trusted(nearest) {
             break;
         }
-        let Some(hop) = parse(hop.trim()) else { break };
+        let Some(hop) = str::from_utf8(hop).ok().and_then(|hop| parse(hop.trim())) else { break };
         nearest = hop;
     }
     nearest
@@ -69,9 +69,13 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     fn seen(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        seen_bytes(peer, &forwarded.iter().map(|line| line.as_bytes()).collect::<Vec<_>>(), trusted)
+    }
+
+    fn seen_bytes(peer: &str, forwarded: &[&[u8]], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
         }
         let trusted: Vec<_> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         address(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -97,6 +101,13 @@ mod tests {
     fn nonsense_in_the_header_leaves_the_last_address_that_is_sure() {
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, nonsense"], &["10.0.0.0/8"]), "10.0.0.1");
         assert_eq!(seen("10.0.0.1", &[""], &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_hides_nothing() {
+        let trusted = ["10.0.0.0/8"];
+        assert_eq!(seen_bytes("10.0.0.1", &[b"6.6.6.6", b"\xff, 1.2.3.4"], &trusted), "1.2.3.4");
+        assert_eq!(seen_bytes("10.0.0.1", &[b"6.6.6.6", b"\xff"], &trusted), "10.0.0.1");
     }
 
     #[test]

@@ -27,12 +27,25 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
         errors.note("", "must not contain NUL characters");
         return Err(errors.into());
     }
-    serde_urlencoded::from_str(query).map_err(|error| {
-        let message = error.to_string();
-        let named = message.split('`').nth(1).unwrap_or_default();
-        errors.note(named, message.split(", expected").next().unwrap_or_default());
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let message = error.inner().to_string();
+        let path = error.path().to_string();
+        let named = if path == "." { message.split('`').nth(1).unwrap_or_default() } else { &path };
+        errors.note(named, tell(&message));
         errors.into()
     })
+}
+
+/// The parser's words, where it has good ones.
+fn tell(message: &str) -> &str {
+    if message.starts_with("unknown field") {
+        "is not a parameter of this request"
+    } else if message.starts_with("duplicate field") {
+        "is there twice"
+    } else {
+        "is of the wrong type, expected a whole number"
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +72,18 @@ mod tests {
             assert!(matches!(parse::<Form>(query), Err(ApiError::Invalid(_))), "{query}");
         }
         assert!(matches!(parse::<Form>("search=%FF"), Err(ApiError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_refusal_names_its_parameter() {
+        for (query, field, message) in [
+            ("page=x", "page", "is of the wrong type, expected a whole number"),
+            ("nope=1", "nope", "is not a parameter of this request"),
+            ("page=1&page=2", "page", "is there twice"),
+        ] {
+            let Err(ApiError::Invalid(errors)) = parse::<Form>(query) else { panic!("{query}") };
+            let told = serde_json::to_value(&errors).unwrap();
+            assert_eq!(told, serde_json::json!([{"field": field, "message": message}]), "{query}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use serde::Serialize;
-use subtle_application::{Ports, admin};
+use subtle_application::Ports;
+use subtle_application::admin::show_stats;
 use utoipa::ToSchema;
 
 use crate::problem::ApiError;
@@ -36,8 +37,8 @@ pub(super) struct Stats {
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/stats")]
-pub(super) async fn show(ports: Data<Ports>, by: Admin) -> Result<HttpResponse, ApiError> {
-    let stats = admin::show_stats(&ports, &by.0).await?;
+pub(super) async fn show(ports: Data<Ports>, admin: Admin<()>) -> Result<HttpResponse, ApiError> {
+    let stats = show_stats(&ports, &admin.by).await?;
     Ok(HttpResponse::Ok().json(Stats {
         total_users: stats.total_users,
         active_users_today: stats.active_users_today,

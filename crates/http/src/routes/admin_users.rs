@@ -93,12 +93,11 @@ pub(super) struct UserList {
 #[get("/v1/admin/users")]
 pub(super) async fn list(
     ports: Data<Ports>,
-    by: Admin,
-    query: Params<UserListQuery>,
+    Admin { by, asked: Params(query) }: Admin<Params<UserListQuery>>,
 ) -> Result<HttpResponse, ApiError> {
-    let current_page = query.0.page_number();
-    let query = query.0.into_query()?;
-    let page = admin::list_users(&ports, &by.0, &query).await?;
+    let current_page = query.page_number();
+    let query = query.into_query()?;
+    let page = admin::list_users(&ports, &by, &query).await?;
     Ok(HttpResponse::Ok().json(UserList {
         users: page.users.iter().map(CountedUser::from).collect(),
         total: page.total,
@@ -117,8 +116,11 @@ pub(super) async fn list(
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/users/{id}")]
-pub(super) async fn show(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Result<HttpResponse, ApiError> {
-    let row = admin::show_user(&ports, &by.0, &id.0).await?.ok_or(ApiError::NotFound)?;
+pub(super) async fn show(
+    ports: Data<Ports>,
+    Admin { by, asked: Id(id) }: Admin<Id<UserId>>,
+) -> Result<HttpResponse, ApiError> {
+    let row = admin::show_user(&ports, &by, &id).await?.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(CountedUser::from(&row)))
 }
 
@@ -139,11 +141,9 @@ pub(super) async fn show(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Resul
 #[patch("/v1/admin/users/{id}")]
 pub(super) async fn change(
     ports: Data<Ports>,
-    by: Admin,
-    id: Id<UserId>,
-    body: Json<ChangeRequest>,
+    Admin { by, asked: (Id(id), Json(change)) }: Admin<(Id<UserId>, Json<ChangeRequest>)>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = admin::change_user(&ports, &by.0, &id.0, body.0.into_change()?).await?;
+    let user = admin::change_user(&ports, &by, &id, change.into_change()?).await?;
     Ok(HttpResponse::Ok().json(AdminUser::from(&user)))
 }
 
@@ -161,8 +161,11 @@ pub(super) async fn change(
     security(("accessToken" = []))
 )]
 #[delete("/v1/admin/users/{id}")]
-pub(super) async fn erase(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Result<HttpResponse, ApiError> {
-    admin::erase_user(&ports, &by.0, &id.0).await?;
+pub(super) async fn erase(
+    ports: Data<Ports>,
+    Admin { by, asked: Id(id) }: Admin<Id<UserId>>,
+) -> Result<HttpResponse, ApiError> {
+    admin::erase_user(&ports, &by, &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -180,8 +183,11 @@ pub(super) async fn erase(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Resu
     security(("accessToken" = []))
 )]
 #[post("/v1/admin/users/{id}/disable")]
-pub(super) async fn disable(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Result<HttpResponse, ApiError> {
-    let user = admin::disable_user(&ports, &by.0, &id.0).await?;
+pub(super) async fn disable(
+    ports: Data<Ports>,
+    Admin { by, asked: Id(id) }: Admin<Id<UserId>>,
+) -> Result<HttpResponse, ApiError> {
+    let user = admin::disable_user(&ports, &by, &id).await?;
     Ok(HttpResponse::Ok().json(AdminUser::from(&user)))
 }
 
@@ -196,8 +202,11 @@ pub(super) async fn disable(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Re
     security(("accessToken" = []))
 )]
 #[post("/v1/admin/users/{id}/enable")]
-pub(super) async fn enable(ports: Data<Ports>, by: Admin, id: Id<UserId>) -> Result<HttpResponse, ApiError> {
-    let user = admin::enable_user(&ports, &by.0, &id.0).await?;
+pub(super) async fn enable(
+    ports: Data<Ports>,
+    Admin { by, asked: Id(id) }: Admin<Id<UserId>>,
+) -> Result<HttpResponse, ApiError> {
+    let user = admin::enable_user(&ports, &by, &id).await?;
     Ok(HttpResponse::Ok().json(AdminUser::from(&user)))
 }
 
@@ -206,6 +215,7 @@ impl From<ChangeUserError> for ApiError {
         match error {
             ChangeUserError::NotFound => Self::NotFound,
             ChangeUserError::OwnAccount => Self::OwnAccount,
+            ChangeUserError::Forbidden(why) => why.into(),
             ChangeUserError::Store(store) => Self::Store(store),
         }
     }

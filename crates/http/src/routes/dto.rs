@@ -6,7 +6,10 @@ use subtle_domain::Timestamp;
 use subtle_domain::ids::SessionId;
 use subtle_domain::session::Session;
 use subtle_domain::user::User;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::cursor::InvalidCursor;
+use crate::problem::{ApiError, FieldErrors};
 
 /// A time as RFC 3339, UTC, with milliseconds.
 pub(super) fn time(at: Timestamp) -> String {
@@ -108,6 +111,38 @@ impl SessionDto {
             ip_address: session.client.ip_address.map(|address| address.to_string()),
             user_agent: session.client.user_agent.clone(),
             current: session.id == *asking,
+        }
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Most entries of the page: 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+}
+
+impl ListQuery {
+    /// The place and the length that are asked for; `cursor` reads cursors of the list.
+    pub(super) fn part<T>(
+        &self,
+        cursor: impl FnOnce(&str) -> Result<T, InvalidCursor>,
+    ) -> Result<(Option<T>, u32), ApiError> {
+        let mut errors = FieldErrors::default();
+        let limit = self.limit.unwrap_or(50);
+        if !(1..=200).contains(&limit) {
+            errors.note("limit", "must be from 1 to 200");
+        }
+        let after = errors.take("cursor", self.cursor.as_deref().map(cursor).transpose());
+        match after {
+            Some(after) if errors.is_empty() => Ok((after, limit)),
+            _ => Err(errors.into()),
         }
     }
 }

@@ -75,7 +75,10 @@ pub(super) async fn change(
 #[utoipa::path(
     operation_id = "deleteMe",
     tag = "me",
-    responses((status = 204, description = "The person is erased")),
+    responses(
+        (status = 204, description = "The person is erased"),
+        (status = 409, description = "An administrator must be demoted by another one first"),
+    ),
     security(("accessToken" = []))
 )]
 #[delete("/v1/me")]
@@ -146,6 +149,7 @@ impl From<EraseError> for ApiError {
     fn from(error: EraseError) -> Self {
         match error {
             EraseError::Closed => closed(),
+            EraseError::Administrator => Self::OwnAccount,
             EraseError::Store(store) => Self::Store(store),
         }
     }

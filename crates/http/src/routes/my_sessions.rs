@@ -1,28 +1,15 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use subtle_application::Ports;
 use subtle_application::sessions::{self, EndSession};
 use subtle_domain::ids::SessionId;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::dto::SessionDto;
+use super::dto::{ListQuery, SessionDto};
 use crate::cursor;
-use crate::problem::{ApiError, FieldErrors};
+use crate::problem::ApiError;
 use crate::request::{Authenticated, Id, Params};
-
-/// Which part of a list is wanted.
-#[derive(Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// Most entries of the page: 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
-}
 
 /// A page of sessions, last used first.
 #[derive(Serialize, ToSchema)]
@@ -47,14 +34,7 @@ pub(super) async fn list(
     caller: Authenticated,
     query: Params<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut errors = FieldErrors::default();
-    let limit = query.0.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        errors.note("limit", "must be from 1 to 200");
-        return Err(errors.into());
-    }
-    let after = query.0.cursor.as_deref().map(cursor::sessions).transpose();
-    let after = errors.take("cursor", after).ok_or(errors)?;
+    let (after, limit) = query.0.part(cursor::sessions)?;
     let page = sessions::list_sessions(&ports, &caller.0, after, limit).await?;
     Ok(HttpResponse::Ok().json(SessionList {
         items: page.sessions.iter().map(|session| SessionDto::new(session, &caller.0.session_id)).collect(),

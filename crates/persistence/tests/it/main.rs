@@ -12,6 +12,7 @@ mod migrations;
 mod revocations;
 mod sessions;
 mod support;
+mod timelines;
 mod times;
 mod unit_of_work;
 mod users;

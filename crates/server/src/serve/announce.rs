@@ -14,9 +14,12 @@ pub(super) fn cautions(settings: &Settings, address: SocketAddr) {
     if settings.mail_dir.is_some() || settings.smtp_url.is_some() || settings.public_url.is_some() {
         tracing::warn!("mail_dir, smtp_url and public_url are for later: this version sends no letters yet");
     }
-    if !settings.rate_limit && !address.ip().is_loopback() {
+    if !settings.rate_limit {
+        tracing::warn!("rate_limit is off: passwords can be guessed freely by whoever reaches {address}");
+    }
+    if settings.require_verified_email {
         tracing::warn!(
-            "rate_limit is off, and others than this machine can connect: passwords can be guessed freely"
+            "require_verified_email is on, but this version sends no letters: only administrators can verify an address"
         );
     }
 }

@@ -130,7 +130,7 @@ fn variables(
         }
         let known = TABLE.iter().find(|setting| setting.variable() == name);
         let Some(setting) = known else {
-            if name.starts_with("SUBTLE_") {
+            if name.starts_with("SUBTLE_") && !is_of_kubernetes(name) {
                 return Err(SettingError::UnknownVariable {
                     name: name.to_owned(),
                     hint: meant_variable(name),
@@ -142,6 +142,12 @@ fn variables(
         found.push((setting, value));
     }
     Ok((found, file))
+}
+
+/// What Kubernetes sets in every container beside a Service that is called `subtle`.
+fn is_of_kubernetes(name: &str) -> bool {
+    let rest = name.strip_prefix("SUBTLE_").unwrap_or_default();
+    rest == "PORT" || ["PORT_", "SERVICE_HOST", "SERVICE_PORT"].iter().any(|start| rest.starts_with(start))
 }
 
 fn from_file(named: Option<PathBuf>) -> Result<Vec<(&'static str, String, PathBuf)>, SettingError> {

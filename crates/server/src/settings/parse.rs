@@ -144,7 +144,9 @@ pub(super) fn rate(text: &str) -> Parsed<Rate> {
     let parts = text.split_once('/').and_then(|(burst, window)| {
         let burst = natural::<u32>(burst).filter(|burst| (1..=1_000_000).contains(burst))?;
         let window = duration(window).filter(|window| (SECOND..=DAY).contains(window))?;
-        Some(Rate { burst, interval: TimeDelta::from_std(window / burst).ok()? })
+        // Whole milliseconds, as the database keeps them; rounded up, so that no more get in than was said.
+        let milliseconds = window.as_millis().div_ceil(u128::from(burst));
+        Some(Rate { burst, interval: TimeDelta::milliseconds(i64::try_from(milliseconds).ok()?) })
     });
     parts
         .ok_or(())

@@ -47,6 +47,8 @@ fn every_default_is_fit() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert!(settings.database_url.is_none() && settings.secret.is_none());
     assert_eq!(settings.max_body, 1 << 20);
+    let unfinished = settings.body_deadline.max(settings.header_deadline);
+    assert!(unfinished < Duration::from_secs(10), "what stalls is given up within ten seconds");
     assert_eq!(settings.bcrypt_cost, 10);
     assert_eq!(settings.session_lifetime, 90 * DAY);
     assert_eq!(settings.limit_password_guesses.unwrap().burst, 10);
@@ -101,6 +103,25 @@ fn the_file_takes_strings_numbers_switches_and_lists() {
     assert_eq!((settings.trusted_proxies.len(), settings.cors_origins.len()), (2, 0));
     assert!(settings.limit_token_by_account.is_none());
     assert!(settings.database_url.unwrap().is_local());
+}
+
+#[test]
+fn what_kubernetes_sets_beside_a_service_of_our_name_is_no_setting() {
+    for name in
+        ["SUBTLE_PORT", "SUBTLE_PORT_8080_TCP_ADDR", "SUBTLE_SERVICE_HOST", "SUBTLE_SERVICE_PORT_HTTP"]
+    {
+        assert!(from_variables(&[(name, "tcp://10.0.0.1:8080")]).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_rate_is_kept_in_whole_milliseconds_and_never_admits_more_than_it_says() {
+    let rate = |text| {
+        from_variables(&[("SUBTLE_LIMIT_PASSWORD_GUESSES", text)]).unwrap().limit_password_guesses.unwrap()
+    };
+    assert_eq!(rate("10/10m").interval, chrono::TimeDelta::seconds(60));
+    assert_eq!(rate("7/1m").interval, chrono::TimeDelta::milliseconds(8_572));
+    assert_eq!(rate("1000000/1s").interval, chrono::TimeDelta::milliseconds(1));
 }
 
 #[test]

@@ -5,10 +5,33 @@ use subtle_domain::ids::SessionId;
 use subtle_domain::ports::MockUnit;
 use subtle_domain::user::{Role, SubscriptionTier};
 
+/// A unit of work in which Grace, an administrator, finds this account.
 fn unit_with(user: User) -> MockUnit {
+    unit_by(User { id: grace().user_id().clone(), role: Role::Admin, ..ada() }, user)
+}
+
+fn unit_by(actor: User, subject: User) -> MockUnit {
     let mut unit = MockUnit::default();
-    unit.users.expect_lock().return_once(|_| Ok(Some(user)));
+    unit.users
+        .expect_lock()
+        .times(2)
+        .returning(move |id| Ok([&actor, &subject].into_iter().find(|user| user.id == *id).cloned()));
     unit
+}
+
+#[tokio::test]
+async fn who_lost_the_privilege_while_their_request_arrived_changes_nothing() {
+    let grace_now = User { id: grace().user_id().clone(), ..ada() };
+    let demoted = User { role: Role::Support, ..grace_now.clone() };
+    let disabled = User { role: Role::Admin, disabled_at: Some(NOW), ..grace_now };
+    for actor in [demoted, disabled] {
+        let mut mocks = test_ports::Mocks::default();
+        let committed = mocks.expect_unit(unit_by(actor, ada()));
+        let change = UserChange { role: Some(Role::Admin), ..UserChange::default() };
+        let refused = change_user(&mocks.ports(), &grace(), &ada().id, change).await;
+        assert!(matches!(refused, Err(ChangeUserError::Forbidden(_))));
+        assert!(!was(&committed));
+    }
 }
 
 fn expect_audit(unit: &mut MockUnit, action: AuditAction) {

@@ -132,6 +132,15 @@ async fn a_disabled_account_is_not_refreshed() {
 }
 
 #[tokio::test]
+async fn an_unverified_address_is_not_refreshed_where_that_is_demanded() {
+    let mut mocks = presenting(5, true);
+    mocks.policy.require_verified_email = true;
+    stored(&mut mocks, session(), ada());
+    mocks.expect_activity(&[ActivityAction::RefreshRefused]);
+    assert!(matches!(run(mocks).await, Err(RefreshError::Invalid)));
+}
+
+#[tokio::test]
 async fn the_access_token_does_not_outlive_the_session() {
     let mut mocks = presenting(5, true);
     stored(&mut mocks, Session { expires_at: NOW + TimeDelta::minutes(3), ..session() }, ada());

@@ -99,6 +99,9 @@ fn limited() -> Policy {
 #[tokio::test]
 async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
     let mut mocks = Mocks { policy: limited(), ..Mocks::default() };
+    let known = Credentials { user: ada(), hash: hash("a") };
+    mocks.accounts.expect_credentials_of_address().return_once(|_| Ok(Some(known)));
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
     let wait = RetryAfter(std::time::Duration::from_secs(60));
     mocks
         .guesses

@@ -1,0 +1,142 @@
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Operation, Person, TestApp, fresh_email};
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Actor {
+    Anonymous,
+    /// Whose things they are.
+    Owner,
+    /// Somebody else, with the owner's identifiers.
+    Stranger,
+    /// A stranger who pays the most.
+    Enterprise,
+    Support,
+    Admin,
+    /// With a token from when they were one.
+    FormerAdmin,
+    /// With a token from before the account was closed.
+    Disabled,
+}
+
+impl Actor {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Anonymous,
+        Self::Owner,
+        Self::Stranger,
+        Self::Enterprise,
+        Self::Support,
+        Self::Admin,
+        Self::FormerAdmin,
+        Self::Disabled,
+    ];
+}
+
+/// A server, somebody who runs it, and a look behind.
+pub(super) struct Stage {
+    pub(super) app: TestApp,
+    admin: Person,
+    database: tokio_postgres::Client,
+}
+
+impl Stage {
+    pub(super) async fn set() -> Self {
+        let app = TestApp::start().await;
+        let admin = app.person_of_role("admin").await;
+        let database = app.connect().await;
+        Self { app, admin, database }
+    }
+
+    pub(super) fn admin(&self) -> &Person {
+        &self.admin
+    }
+
+    pub(super) async fn enter(&self, actor: Actor, owner: &Person) -> Option<Person> {
+        let person = match actor {
+            Actor::Anonymous => return None,
+            Actor::Owner => owner.clone(),
+            Actor::Stranger => self.app.person().await,
+            Actor::Enterprise => self.person_with("subscription_tier = 'enterprise'").await,
+            Actor::Support => self.person_with("role = 'support'").await,
+            Actor::Admin => self.person_with("role = 'admin'").await,
+            Actor::FormerAdmin => {
+                let person = self.person_with("role = 'admin'").await;
+                self.change(&person, "role = 'user'").await;
+                person
+            }
+            Actor::Disabled => {
+                let person = self.person_with("role = 'admin'").await;
+                let path = format!("/v1/admin/users/{}/disable", person.id);
+                self.admin.send(&self.app, "POST", &path).await.expect(200);
+                person
+            }
+        };
+        Some(person)
+    }
+
+    /// Somebody with a change made behind the server, and a token from after it.
+    pub(super) async fn person_with(&self, change: &str) -> Person {
+        let person = self.app.person().await;
+        self.change(&person, change).await;
+        person.sign_in(&self.app).await
+    }
+
+    async fn change(&self, person: &Person, change: &str) {
+        let sql = format!("UPDATE users SET {change} WHERE id = '{}'", person.id);
+        self.database.batch_execute(&sql).await.unwrap();
+    }
+
+    /// All that the service knows of somebody, their timeline aside.
+    pub(super) async fn traces(&self, person: &Person) -> String {
+        let sql = "SELECT (SELECT to_jsonb(u) FROM users u WHERE id = $1)::text
+                       || (SELECT jsonb_agg(to_jsonb(s) ORDER BY id) FROM sessions s WHERE user_id = $1)::text";
+        self.database.query_one(sql, &[&person.id]).await.unwrap().get(0)
+    }
+
+    /// All that nobody must ever see.
+    pub(super) async fn secrets(&self) -> Vec<String> {
+        let sql = "SELECT password_hash FROM users UNION ALL SELECT refresh_token FROM sessions
+                   UNION ALL SELECT encode(salt, 'hex') FROM sessions
+                   UNION ALL SELECT encode(salt, 'base64') FROM sessions";
+        self.database.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    /// What of the owner's an operation's path names.
+    pub(super) fn id_in(&self, operation: &Operation, owner: &Person) -> String {
+        let id = if operation.path.contains("/sessions/") { &owner.session } else { &owner.id };
+        id.clone()
+    }
+
+    pub(super) async fn call(
+        &self,
+        operation: &Operation,
+        caller: Option<&Person>,
+        owner: &Person,
+        id: &str,
+    ) -> Answer {
+        let mut request = self.app.request(&operation.method, &operation.path.replace("{id}", id));
+        if let Some(caller) = caller {
+            request = request.bearer_auth(&caller.access);
+        }
+        if operation.takes_body() {
+            request = request.json(&body(operation, caller.unwrap_or(owner), owner));
+        }
+        Answer::of(request).await
+    }
+}
+
+/// A body that succeeds for who may send it.
+fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
+    match (operation.method.as_str(), operation.path.as_str()) {
+        ("POST", "/v1/auth/register") => json!({"email": fresh_email(), "password": Person::PASSWORD}),
+        ("POST", "/v1/auth/login") => json!({"email": owner.email, "password": owner.password}),
+        ("POST", "/v1/auth/refresh" | "/v1/auth/logout") => json!({"refreshToken": owner.refresh}),
+        ("PATCH", "/v1/me") => json!({"fullName": "Augusta"}),
+        ("POST", "/v1/me/password") => {
+            json!({"currentPassword": caller.password, "newPassword": "another secret 9"})
+        }
+        ("PATCH", "/v1/admin/users/{id}") => json!({"subscriptionTier": "pro", "fullName": "Augusta"}),
+        (method, path) => panic!("{method} {path} needs a body here"),
+    }
+}

@@ -1,0 +1,26 @@
+use crate::support::Operation;
+
+/// Whom an operation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Whoever can reach the server.
+    Anybody,
+    /// Who has an account, for what is their own.
+    SignedIn,
+    /// Who has the role `support` or `admin`.
+    Staff,
+    /// Who has the role `admin`.
+    Administrators,
+}
+
+/// The rule of an operation. A new one outside of these needs a line here, on purpose.
+pub(super) fn rule(operation: &Operation) -> Who {
+    match (operation.method.as_str(), operation.path.as_str()) {
+        ("POST", "/v1/auth/register" | "/v1/auth/login" | "/v1/auth/refresh" | "/v1/auth/logout")
+        | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
+        (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
+        ("GET", "/v1/admin/users/{id}/activity") => Who::Staff,
+        (_, path) if path.starts_with("/v1/admin/") => Who::Administrators,
+        (method, path) => panic!("{method} {path} has no rule: who may call it?"),
+    }
+}

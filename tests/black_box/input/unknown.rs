@@ -1,0 +1,70 @@
+//! What nobody may set by naming it (ASVS 15.3.3).
+
+use serde_json::{Value, json};
+
+use crate::support::{Document, Person, TestApp, fresh_email};
+
+const COVETED: [(&str, Value); 9] = [
+    ("id", Value::Null),
+    ("userId", Value::Null),
+    ("role", Value::Null),
+    ("subscriptionTier", Value::Null),
+    ("emailVerified", Value::Bool(true)),
+    ("createdAt", Value::Null),
+    ("deletedAt", Value::Null),
+    ("passwordHash", Value::Null),
+    ("__proto__", Value::Null),
+];
+
+#[tokio::test]
+async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_done() {
+    let app = TestApp::start().await;
+    let ada = app.person_of_role("admin").await;
+    let everything = "SELECT jsonb_build_array((SELECT jsonb_agg(to_jsonb(u)) FROM users u),
+                                               (SELECT jsonb_agg(to_jsonb(s)) FROM sessions s))";
+    let before = app.value(everything).await;
+    for operation in Document::committed().operations().into_iter().filter(|one| one.takes_body()) {
+        let own_fields = match operation.path.as_str() {
+            "/v1/auth/register" => json!({"email": fresh_email(), "password": Person::PASSWORD}),
+            "/v1/auth/login" => json!({"email": ada.email, "password": ada.password}),
+            "/v1/auth/refresh" | "/v1/auth/logout" => json!({"refreshToken": ada.refresh}),
+            "/v1/me/password" => {
+                json!({"currentPassword": ada.password, "newPassword": "another secret 9"})
+            }
+            "/v1/me" | "/v1/admin/users/{id}" => json!({"fullName": "Eve"}),
+            path => panic!("{path} needs a body here"),
+        };
+        let admins = ["role", "subscriptionTier", "emailVerified"];
+        for (name, value) in COVETED {
+            if operation.path.starts_with("/v1/admin/") && admins.contains(&name) {
+                continue;
+            }
+            for value in [value, json!("admin"), json!({"a": [1, 2]})] {
+                let mut body = own_fields.clone();
+                body[name] = value;
+                let path = operation.path.replace("{id}", &ada.id);
+                let refused = ada.send_json(&app, &operation.method, &path, &body).await;
+                let refused = refused.expect_problem(422, "invalid-request");
+                assert_eq!(refused.str("/errors/0/field"), name, "{path}");
+            }
+        }
+    }
+    assert_eq!(app.value(everything).await, before);
+}
+
+#[tokio::test]
+async fn a_field_in_another_case_or_twice_is_refused() {
+    let app = TestApp::start().await;
+    let ada = app.person().await;
+    for body in [
+        r#"{"fullname": "Eve"}"#,
+        r#"{"full_name": "Eve"}"#,
+        r#"{"fullName": "Ada", "fullName": "Eve"}"#,
+        r#"{"fullName": "Ada", "full\u004eame": "Eve"}"#,
+        r#"{"": "Eve"}"#,
+    ] {
+        let request = app.request("PATCH", "/v1/me").bearer_auth(&ada.access);
+        let request = request.header("content-type", "application/json").body(body);
+        crate::support::Answer::of(request).await.expect_problem(422, "invalid-request");
+    }
+}

@@ -1,0 +1,125 @@
+//! More than the machine can do: who waits, who is sent away, and who does not notice.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::support::{Answer, TestApp, eventually};
+
+/// Far more than 100 ms, which is the promise: tests run beside other tests.
+const GENEROUS: Duration = Duration::from_millis(500);
+
+/// An answer and how long it took.
+async fn timed(answer: impl Future<Output = Answer>) -> (Answer, Duration) {
+    let begun = Instant::now();
+    (answer.await, begun.elapsed())
+}
+
+fn quantile(times: &mut [Duration], share: f64) -> Duration {
+    times.sort_unstable();
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let place = (times.len() as f64 * share) as usize;
+    times[place.min(times.len() - 1)]
+}
+
+#[tokio::test]
+async fn sixty_four_sign_ins_at_once_hold_up_no_other_route() {
+    let app = TestApp::builder().set("SUBTLE_BCRYPT_COST", "10").start().await;
+    let ada = app.person().await;
+    let begun = Instant::now();
+    let sign_ins = join_all((0..64).map(|_| app.login(&ada.email, &ada.password)));
+    let mut sign_ins = std::pin::pin!(sign_ins);
+    let (mut live, mut me) = (Vec::new(), Vec::new());
+    let answers = loop {
+        let others = async {
+            let (answer, time) = timed(app.get("/health/live")).await;
+            answer.expect(200);
+            live.push(time);
+            let (answer, time) = timed(ada.send(&app, "GET", "/v1/me")).await;
+            answer.expect(200);
+            me.push(time);
+        };
+        let mut others = std::pin::pin!(others);
+        // The call that is under way when the last sign-in is answered still counts.
+        tokio::select! {
+            answers = &mut sign_ins => { others.await; break answers; }
+            () = &mut others => {}
+        }
+    };
+    let whole = begun.elapsed();
+    let (calls, live, me) = (live.len(), quantile(&mut live, 0.99), quantile(&mut me, 0.99));
+    println!("64 sign-ins in {whole:?}; meanwhile {calls} calls each: p99 live {live:?}, me {me:?}");
+    assert!(live < GENEROUS && me < GENEROUS, "p99: live {live:?}, me {me:?}");
+    assert!(calls > 10, "the sign-ins were over before anything could be measured");
+    assert!(answers.into_iter().all(|answer| answer.expect(200).status == 200));
+}
+
+#[tokio::test]
+async fn a_full_queue_of_passwords_refuses_in_a_moment_and_loses_nobody_in_it() {
+    let app = TestApp::builder()
+        .set("SUBTLE_BCRYPT_COST", "11")
+        .set("SUBTLE_BCRYPT_THREADS", "1")
+        .set("SUBTLE_BCRYPT_QUEUE", "2")
+        .start()
+        .await;
+    let ada = app.person().await;
+    let answers = join_all((0..40).map(|_| timed(app.login(&ada.email, &ada.password)))).await;
+    let (mut served, mut refused) = (0, Vec::new());
+    for (answer, time) in answers {
+        if answer.status == 200 {
+            served += 1;
+            assert!(time < Duration::from_secs(5), "{time:?}");
+        } else {
+            let answer = answer.expect_problem(503, "busy");
+            assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+            refused.push(time);
+        }
+    }
+    let slowest = quantile(&mut refused, 1.0);
+    println!("{served} signed in, {} refused, the slowest in {slowest:?}", refused.len());
+    assert!(served >= 3 && refused.len() >= 10, "{served} served");
+    assert!(slowest < GENEROUS, "{slowest:?}");
+    app.login(&ada.email, &ada.password).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_lock_on_the_only_connection_is_told_in_time_and_forgotten_at_once() {
+    let app = TestApp::builder().database("connection_limit=1").start().await;
+    let ada = app.person().await;
+    let holder = app.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE users").await.unwrap();
+    let calls = join_all((0..8).map(|_| timed(ada.send(&app, "GET", "/v1/me"))));
+    let (calls, live) = tokio::join!(calls, timed(app.get("/health/live")));
+    for (answer, time) in calls {
+        let answer = answer.expect_problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert!(time < Duration::from_millis(2_500), "{time:?}");
+    }
+    assert!(live.0.status == 200 && live.1 < GENEROUS, "{live:?}");
+    app.get("/health/ready").await.expect(200);
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let begun = Instant::now();
+    eventually("served again", async || ada.send(&app, "GET", "/v1/me").await.status == 200).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+    let app = TestApp::builder().set("SUBTLE_BCRYPT_COST", "8").start().await;
+    let ada = app.person().await;
+    let mut difference = f64::INFINITY;
+    for _round in 0..3 {
+        let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
+        for _ in 0..100 {
+            wrong.push(timed(app.login(&ada.email, "something else")).await.1);
+            unknown.push(timed(app.login("nobody@example.com", "something else")).await.1);
+        }
+        let (wrong, unknown) = (quantile(&mut wrong, 0.5), quantile(&mut unknown, 0.5));
+        difference = (unknown.as_secs_f64() / wrong.as_secs_f64() - 1.0).abs();
+        println!("medians: wrong {wrong:?}, unknown {unknown:?}, {:.1} % apart", difference * 100.0);
+        if difference < 0.15 {
+            break;
+        }
+    }
+    assert!(difference < 0.15, "{:.1} % apart", difference * 100.0);
+}
