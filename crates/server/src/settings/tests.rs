@@ -115,16 +115,6 @@ fn what_kubernetes_sets_beside_a_service_of_our_name_is_no_setting() {
 }
 
 #[test]
-fn a_rate_is_kept_in_whole_milliseconds_and_never_admits_more_than_it_says() {
-    let rate = |text| {
-        from_variables(&[("SUBTLE_LIMIT_PASSWORD_GUESSES", text)]).unwrap().limit_password_guesses.unwrap()
-    };
-    assert_eq!(rate("10/10m").interval, chrono::TimeDelta::seconds(60));
-    assert_eq!(rate("7/1m").interval, chrono::TimeDelta::milliseconds(8_572));
-    assert_eq!(rate("1000000/1s").interval, chrono::TimeDelta::milliseconds(1));
-}
-
-#[test]
 fn an_unknown_variable_is_refused_with_the_name_that_was_meant() {
     for (name, hint) in [
         ("SUBTLE_LISTN", ": did you mean SUBTLE_LISTEN?"),
