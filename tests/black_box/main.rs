@@ -1,5 +1,7 @@
 //! Subtle from outside: real servers, a real PostgreSQL, HTTP.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails in a helper fails the test")]
+
 mod support;
 
 mod access_tokens;

@@ -92,7 +92,8 @@ async fn a_lock_on_the_only_connection_is_told_in_time_and_forgotten_at_once() {
     for (answer, time) in calls {
         let answer = answer.expect_problem(503, "unavailable");
         assert_eq!(answer.header("retry-after"), "1");
-        assert!(time < Duration::from_millis(2_500), "{time:?}");
+        // At 2.5 s the server gives up; a quarter of a second is for the way there and back on a busy machine.
+        assert!(time < Duration::from_millis(2_750), "{time:?}");
     }
     assert!(live.0.status == 200 && live.1 < GENEROUS, "{live:?}");
     app.get("/health/ready").await.expect(200);

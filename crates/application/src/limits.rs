@@ -112,7 +112,8 @@ impl Limits {
     }
 }
 
-fn subscriber(address: IpAddr) -> IpAddr {
+/// The client that an address stands for: an IPv6 subscriber has a /64.
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -8,7 +8,9 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 use futures_util::FutureExt;
 use subtle_application::Ports;
@@ -16,6 +18,7 @@ use tracing::Instrument;
 
 use crate::connection::Progress;
 use crate::problem::ApiError;
+use crate::server::Readiness;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,10 +35,13 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
 
 /// Sees a request through.
 pub(crate) async fn pass<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let begun = Instant::now();
+    // One request of a connection, then the others' turn: who sends thousands at once would keep the thread to themselves.
+    tokio::task::yield_now().await;
+    let stopping = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_stopping());
     let id = request_id(&request);
     let progress = request.conn_data::<Progress>().cloned();
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
@@ -43,6 +49,10 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         progress.begin_answer();
     }
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
+    // As GET, without the body, which the connection leaves out by itself (RFC 9110, 9.3.2).
+    if *request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
     async move {
         let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
         if let Some(progress) = progress {
@@ -63,6 +73,10 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
             }
         };
         dress(response.headers_mut(), &id);
+        if stopping {
+            // The next request of this connection might find nobody.
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
         Ok(response)
@@ -77,8 +91,7 @@ fn request_id(request: &ServiceRequest) -> String {
         (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
-    let new =
-        || request.app_data::<actix_web::web::Data<Ports>>().map(|ports| ports.ids.token_id().to_string());
+    let new = || request.app_data::<Data<Ports>>().map(|ports| ports.ids.token_id().to_string());
     given.map(str::to_owned).or_else(new).unwrap_or_default()
 }
 

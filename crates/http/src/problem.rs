@@ -37,7 +37,9 @@ impl FieldErrors {
 
     /// Notes what is wrong with a field.
     pub(crate) fn note(&mut self, field: &str, message: impl fmt::Display) {
-        self.0.push(FieldError { field: field.to_owned(), message: message.to_string() });
+        // A name that the client made up is not sent back whole.
+        let field = field.chars().take(100).collect();
+        self.0.push(FieldError { field, message: message.to_string() });
     }
 }
 

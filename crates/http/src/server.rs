@@ -42,10 +42,15 @@ impl Readiness {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the server is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     /// Whether requests should be sent here now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::SeqCst) && (self.started)()
+        !self.is_stopping() && (self.started)()
     }
 }
 

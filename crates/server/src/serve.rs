@@ -35,9 +35,11 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     logging::report_panics();
     let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
     let secrets = secrets::find(settings, local)?;
-    let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
-    let outcome = runtime.block_on(run(settings, &home, &secrets));
+    // Before the private PostgreSQL starts: a signal that came between would leave it behind.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Signals)?;
+    let home = Home::open(settings)?;
+    let outcome = runtime.block_on(run(settings, &home, &secrets, signals));
     // While the runtime still hears signals: a second one ends this too.
     let closed = home.close();
     runtime.shutdown_timeout(LAST_WORDS);
@@ -47,8 +49,12 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<(), Failure> {
-    let mut signals = Signals::new().map_err(Failure::Signals)?;
+async fn run(
+    settings: &Settings,
+    home: &Home,
+    secrets: &MasterSecrets,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let running = tokio::select! {
         running = start(settings, home, secrets) => running?,
         _ = signals.next() => return Ok(()),

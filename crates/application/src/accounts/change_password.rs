@@ -54,7 +54,7 @@ pub async fn change_password(
         ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
         Err(error)
     };
-    if let Err(wait) = ports.take_guess(&credentials.user.email, now).await? {
+    if let Err(wait) = ports.take_guess(&credentials.user.email, &caller.client, now).await? {
         return refuse("too_many_guesses", ChangePasswordError::TooManyGuesses(wait));
     }
     if !ports.passwords.verify(&command.current, &credentials.hash).await? {
@@ -64,7 +64,7 @@ pub async fn change_password(
     let ended = again(|| replace(ports, caller, &credentials.hash, &hash, now)).await?;
     // Somebody else changed it meanwhile: what was verified is no longer the password.
     ports.learn_ended(ended.ok_or(ChangePasswordError::WrongPassword)?, now);
-    ports.forget_guesses(&credentials.user.email).await;
+    ports.forget_guesses(&credentials.user.email, &caller.client).await;
     ports.record(&caller.user_id, ActivityAction::PasswordChanged, &caller.client, now);
     Ok(())
 }
@@ -157,7 +157,7 @@ mod tests {
         mocks
             .guesses
             .expect_take()
-            .withf(|key, _, _| key == "ada@example.com")
+            .withf(|key, _, _| key == "ada@example.com from ")
             .times(1)
             .returning(move |_, _, _| Ok(Err(wait)));
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);

@@ -4,7 +4,7 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::SessionId;
 use subtle_domain::password::{Password, PasswordHash};
 use subtle_domain::ports::{HasherBusy, NewUser, StoreError};
-use subtle_domain::session::RevocationReason;
+use subtle_domain::session::{ClientInfo, RevocationReason};
 use subtle_domain::user::{Role, User};
 
 use crate::Ports;
@@ -47,7 +47,7 @@ pub async fn create_admin(ports: &Ports, command: CreateAdmin) -> Result<Created
     let fresh = User { role: Role::Admin, email_verified: true, ..fresh };
     let (created, ended) = again(|| store(ports, &fresh, &hash, now)).await?;
     ports.learn_ended(ended, now);
-    ports.forget_guesses(&fresh.email).await;
+    ports.forget_guesses(&fresh.email, &ClientInfo::default()).await;
     Ok(created)
 }
 

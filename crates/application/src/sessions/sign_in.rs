@@ -59,7 +59,7 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
         // Between the check and here the account may have been closed, or its hash replaced: then decide again.
         if ports.sessions.begin(&session, &credentials.hash).await? {
-            ports.forget_guesses(&command.email).await;
+            ports.forget_guesses(&command.email, &command.client).await;
             upgrade_hash(ports, &credentials, command.password).await;
             ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
             return Ok(signed_in(ports, credentials.user, session, token, now));
@@ -99,7 +99,7 @@ async fn check(
 
 /// Counts a guess; one too many leaves a row in the timeline of the account, if there is one.
 async fn take_guess(ports: &Ports, command: &SignIn, now: Timestamp) -> Result<(), SignInError> {
-    let Err(wait) = ports.take_guess(&command.email, now).await? else { return Ok(()) };
+    let Err(wait) = ports.take_guess(&command.email, &command.client, now).await? else { return Ok(()) };
     if let Some(credentials) = ports.accounts.credentials_of_address(&command.email).await? {
         let reason = Some("too_many_guesses");
         ports.record_why(&credentials.user.id, ActivityAction::SignInRefused, reason, &command.client, now);

@@ -113,6 +113,9 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
 /// The parser's words, without what the client sent: it may be a secret.
 fn tell(message: &str) -> String {
     match message.split_once(", expected ") {
+        Some((head, expected)) if head.starts_with("invalid ") && expected.starts_with("struct ") => {
+            "is of the wrong type, expected an object".to_owned()
+        }
         Some((head, expected)) if head.starts_with("invalid ") => {
             format!("is of the wrong type, expected {expected}")
         }
@@ -174,6 +177,7 @@ mod tests {
             (r#"{"name":"a","count":-1}"#, "count: is of the wrong type, expected u8"),
             (r#"{"name":null}"#, "name: is of the wrong type, expected a string"),
             (r#"["a"]"#, "the body must be a JSON object"),
+            ("null", "is of the wrong type, expected an object"),
             (r#"{"name":"\u0000"}"#, "must not contain NUL characters"),
         ] {
             let told = refused(body).respond("");

@@ -12,6 +12,8 @@ pub(super) enum Signal {
     Terminate,
     /// Somebody at the terminal: SIGINT.
     Interrupt,
+    /// The terminal is gone: SIGHUP.
+    HangUp,
 }
 
 impl Signal {
@@ -20,6 +22,7 @@ impl Signal {
         match self {
             Self::Terminate => 128 + 15,
             Self::Interrupt => 128 + 2,
+            Self::HangUp => 128 + 1,
         }
     }
 }
@@ -28,18 +31,24 @@ impl Signal {
 pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    hang_up: unix::Signal,
 }
 
 impl Signals {
     /// From here on no signal ends the process by itself.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
     pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
 

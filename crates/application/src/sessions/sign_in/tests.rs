@@ -103,11 +103,7 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
     mocks.accounts.expect_credentials_of_address().return_once(|_| Ok(Some(known)));
     mocks.expect_activity(&[ActivityAction::SignInRefused]);
     let wait = RetryAfter(std::time::Duration::from_secs(60));
-    mocks
-        .guesses
-        .expect_take()
-        .withf(|key, _, _| key == "ada@example.com")
-        .returning(move |_, _, _| Ok(Err(wait)));
+    mocks.guesses.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
     let refused = sign_in(&mocks.ports(), command()).await;
     assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
 }
@@ -116,7 +112,7 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
 async fn the_right_password_forgets_the_guesses() {
     let mut mocks = Mocks { policy: limited(), ..knowing(ada(), true) };
     mocks.guesses.expect_take().returning(|_, _, _| Ok(Ok(())));
-    mocks.guesses.expect_clear().withf(|key| key == "ada@example.com").times(1).returning(|_| Ok(()));
+    mocks.guesses.expect_clear().times(2).returning(|_| Ok(()));
     mocks.passwords.expect_is_outdated().return_const(false);
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
     mocks.expect_activity(&[ActivityAction::SignIn]);
@@ -151,4 +147,27 @@ async fn a_busy_hasher_refuses_with_a_time_to_come_back() {
     mocks.passwords.expect_verify_nothing().returning(move |_| Err(HasherBusy { retry_after }));
     let refused = sign_in(&mocks.ports(), command()).await;
     assert!(matches!(refused, Err(SignInError::Busy(busy)) if busy.retry_after == retry_after));
+}
+
+#[tokio::test]
+async fn each_client_has_its_own_share_of_guesses_and_all_together_have_ten() {
+    let mut mocks = Mocks { policy: limited(), ..Mocks::default() };
+    let client = ClientInfo { ip_address: Some("2001:db8::7".parse().unwrap()), user_agent: None };
+    mocks
+        .guesses
+        .expect_take()
+        .withf(|key, rate, _| key == "ada@example.com from 2001:db8::" && *rate == limited().guesses.unwrap())
+        .times(1)
+        .returning(|_, _, _| Ok(Ok(())));
+    let all = Rate { burst: 100, interval: TimeDelta::seconds(6) };
+    let wait = RetryAfter(std::time::Duration::from_secs(6));
+    mocks
+        .guesses
+        .expect_take()
+        .withf(move |key, rate, _| key == "ada@example.com" && *rate == all)
+        .times(1)
+        .returning(move |_, _, _| Ok(Err(wait)));
+    mocks.accounts.expect_credentials_of_address().returning(|_| Ok(None));
+    let refused = sign_in(&mocks.ports(), SignIn { client, ..command() }).await;
+    assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
 }
