@@ -29,11 +29,10 @@ enum Outcome {
 fn expected(operation: &Operation, actor: Actor) -> Outcome {
     let named = operation.path.contains("{id}");
     match (rule(operation), actor) {
-        (Who::Anybody, _) => Outcome::Done,
+        // The identifier in the path is always one of the owner's: to everybody else it does not exist.
+        (Who::Anybody, _) | (Who::SignedIn, Actor::Owner) => Outcome::Done,
         (_, Actor::Anonymous) => Outcome::TokenNeeded,
         (_, Actor::Disabled) => Outcome::TokenRefused,
-        // The identifier in the path is always one of the owner's: to everybody else it does not exist.
-        (Who::SignedIn, Actor::Owner) => Outcome::Done,
         (Who::SignedIn, Actor::Admin) if operation.is("DELETE", "/v1/me") => Outcome::OwnAccount,
         (Who::SignedIn, _) if named => Outcome::NotFound,
         (Who::SignedIn, _)
@@ -76,7 +75,7 @@ async fn act(stage: &Stage, operation: &Operation, actor: Actor) -> Answer {
     let caller = stage.enter(actor, &owner).await;
     let before = stage.traces(&owner).await;
     let outcome = expected(operation, actor);
-    let answer = stage.call(operation, caller.as_ref(), &owner, &stage.id_in(operation, &owner)).await;
+    let answer = stage.call(operation, caller.as_ref(), &owner, &Stage::id_in(operation, &owner)).await;
     let answer = check(answer, outcome, &what);
     if outcome != Outcome::Done {
         assert_eq!(stage.traces(&owner).await, before, "{what} was refused and changed something");

@@ -70,8 +70,8 @@ async fn who_was_told_of_an_account_has_it_after_a_kill() {
 
 /// The forms in which bytes may lie in a dump.
 fn forms(bytes: &[u8]) -> [String; 3] {
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [hex, STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)]
+    let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [hex.concat(), STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)]
 }
 
 #[tokio::test]

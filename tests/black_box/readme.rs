@@ -55,16 +55,14 @@ async fn the_tour_of_the_readme_prints_what_it_says() {
     let steps = tour();
     assert!(steps.len() >= 15, "{steps:#?}");
     let subtle = env!("CARGO_BIN_EXE_subtle-under-test");
-    let script: String = steps
-        .iter()
-        .map(|step| {
-            let command = step
-                .command
-                .replace("http://127.0.0.1:8080", &app.url_of(0, ""))
-                .replace("cargo run -q --", &format!("{subtle} --rate-limit on"));
-            format!("{command}echo; echo '{END}'\n")
-        })
-        .collect();
+    let mut script = String::new();
+    for step in &steps {
+        let command = step
+            .command
+            .replace("http://127.0.0.1:8080", &app.url_of(0, ""))
+            .replace("cargo run -q --", &format!("{subtle} --rate-limit on"));
+        script.extend([command.as_str(), "echo; echo '", END, "'\n"]);
+    }
     let folder = format!("{}/tour-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     std::fs::create_dir_all(&folder).unwrap();
     let mut shell = Command::new("bash")

@@ -103,7 +103,7 @@ impl Stage {
     }
 
     /// What of the owner's an operation's path names.
-    pub(super) fn id_in(&self, operation: &Operation, owner: &Person) -> String {
+    pub(super) fn id_in(operation: &Operation, owner: &Person) -> String {
         let id = if operation.path.contains("/sessions/") { &owner.session } else { &owner.id };
         id.clone()
     }

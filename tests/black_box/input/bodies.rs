@@ -3,7 +3,7 @@
 use futures_util::stream;
 use serde_json::json;
 
-use crate::support::{Answer, Document, Person, Raw, TestApp};
+use crate::support::{Answer, Document, Operation, Person, Raw, TestApp};
 
 async fn send(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
     let request = app.request("POST", "/v1/auth/login").header("content-type", content_type);
@@ -107,7 +107,7 @@ async fn what_is_no_json_object_is_refused_on_every_route() {
             &[400, 422],
         ),
     ];
-    for operation in Document::committed().operations().into_iter().filter(|one| one.takes_body()) {
+    for operation in Document::committed().operations().into_iter().filter(Operation::takes_body) {
         for (body, statuses) in &bodies {
             let path = operation.path.replace("{id}", &ada.id);
             let request = app.request(&operation.method, &path).bearer_auth(&ada.access);

@@ -144,7 +144,7 @@ async fn an_identifier_that_can_be_none_is_nobodys() {
 async fn what_is_no_http_or_has_too_much_of_it_is_refused_and_the_server_lives() {
     let app = TestApp::start().await;
     let huge = format!("GET /health/live HTTP/1.1\r\nHost: a\r\nX-Huge: {}\r\n\r\n", "x".repeat(1 << 20));
-    let many: String = (0..5_000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let many = "X-A: 1\r\n".repeat(5_000);
     for request in [
         "nonsense\r\n\r\n".to_owned(),
         "GET\r\n\r\n".to_owned(),

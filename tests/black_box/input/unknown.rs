@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Document, Person, TestApp, fresh_email};
+use crate::support::{Document, Operation, Person, TestApp, fresh_email};
 
 const COVETED: [(&str, Value); 9] = [
     ("id", Value::Null),
@@ -23,7 +23,7 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
     let everything = "SELECT jsonb_build_array((SELECT jsonb_agg(to_jsonb(u)) FROM users u),
                                                (SELECT jsonb_agg(to_jsonb(s)) FROM sessions s))";
     let before = app.value(everything).await;
-    for operation in Document::committed().operations().into_iter().filter(|one| one.takes_body()) {
+    for operation in Document::committed().operations().into_iter().filter(Operation::takes_body) {
         let own_fields = match operation.path.as_str() {
             "/v1/auth/register" => json!({"email": fresh_email(), "password": Person::PASSWORD}),
             "/v1/auth/login" => json!({"email": ada.email, "password": ada.password}),

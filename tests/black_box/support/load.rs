@@ -105,7 +105,7 @@ impl Visitor {
                 return Some(answer);
             }
             Ok(answer) if answer.status == 503 && !answer.header("retry-after").is_empty() => {
-                done.unavailable += 1
+                done.unavailable += 1;
             }
             Ok(answer) => done.others.push(format!("{} {}", answer.status, answer.text)),
             Err(_broken) => done.unanswered += 1,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longest wait for a server to say where it listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server in a process of its own, killed when it is dropped.
 pub(crate) struct Process {
@@ -92,9 +92,15 @@ impl Drop for Process {
 
 /// Sends a signal to processes; whether they could be sent it. By the shell, for not every machine has the program.
 pub(crate) fn kill(signal: &str, pids: &[i32]) -> bool {
-    let pids: String = pids.iter().map(|pid| format!(" {pid}")).collect();
+    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("kill -{signal}{pids}")).stderr(Stdio::null()).status().unwrap().success()
+    shell
+        .arg("-c")
+        .arg(format!("kill -{signal} {}", pids.join(" ")))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 fn listens(heard: &Receiver<String>, child: &mut Child, lines: &Mutex<Vec<String>>) -> String {
