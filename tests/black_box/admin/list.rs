@@ -38,6 +38,7 @@ impl Scene {
         loop {
             let page = self.list(&format!("pageSize=5&{query}{cursor}")).await;
             seen.extend(ids(&page));
+            assert!(seen.len() <= 20, "the walk goes in circles: {seen:?}");
             match page.body["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return seen,

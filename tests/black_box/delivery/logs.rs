@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Person, TestApp, eventually, fresh_email};
+use crate::support::{Answer, Person, Raw, TestApp, eventually, fresh_email};
 
 /// Waits until the log tells of the answer to the request of that identifier.
 async fn logged(app: &TestApp, id: &str) -> Vec<String> {
@@ -22,11 +24,25 @@ async fn whatever_clients_send_each_line_of_the_log_is_one_json_object() {
         app.post("/v1/auth/register", body).await.expect(422);
         app.post("/v1/auth/login", body).await.expect(422);
     }
-    // What HTTP itself lets through, which is no line break.
-    let agent = "evil\t{\"level\":\"ERROR\"} \u{1b}[31m".replace('\u{1b}', "");
-    let wrong = json!({"email": fresh_email(), "password": "something else"});
-    let request = app.request("POST", "/v1/auth/login").json(&wrong);
-    Answer::of(request.header("user-agent", &agent[..]).header("x-request-id", "a\tb")).await.expect(401);
+    // Line breaks and ESC end in no header that HTTP takes; tabs and the one-character CSI do.
+    for raw in ["\u{1b}[31m", "a\r\n\u{1b}b", "a\rb"] {
+        let mut connection = Raw::open(&app).await;
+        let head = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+        connection.send(format!("{head}User-Agent: {raw}\r\n\r\n")).await;
+        let (answer, _) = connection.read_to_end(Duration::from_secs(5)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{raw:?}: {answer}");
+    }
+    let ada = app.person().await;
+    let agent = "evil\t{\"level\":\"ERROR\"} \u{9b}31m\u{85}";
+    for (password, status) in [("something else", 401), (Person::PASSWORD, 200)] {
+        let request = app.request("POST", "/v1/auth/login").header("user-agent", agent.as_bytes());
+        let request = request.header("x-request-id", "a\tb");
+        let login = json!({"email": ada.email, "password": password});
+        let answer = Answer::of(request.json(&login)).await.expect(status);
+        if status == 200 {
+            assert_eq!(answer.str("/session/userAgent"), "evil{\"level\":\"ERROR\"} 31m");
+        }
+    }
     app.get("/%0d%0a%7B%22level%22:%22ERROR%22%7D%1b%5b31m").await.expect(404);
     app.get("/%E2%80%A8%C2%85%E2%80%AE").await.expect(404);
     Answer::of(app.request("GET", "/last").header("x-request-id", "the-last")).await.expect(404);
