@@ -98,14 +98,14 @@ pub(crate) fn spawn(
     let program = scratch.root.join(format!("helper{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     copy(&env::current_exe().unwrap(), &program);
     let mut command = Command::new(program);
-    command.args(["--exact", "helper::does_its_task", "--ignored", "--nocapture"]);
+    command.args(["--exact", "helper::does_its_task", "--nocapture"]);
     command.env(TASK, task).env(DIR, scratch.dir()).env_remove("TEST_DATABASE_URL").current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     set_up(&mut command).spawn().unwrap()
 }
 
+/// Where the other processes of the tests begin. Among the tests themselves, it has no task.
 #[test]
-#[ignore = "not a test but the other process in the tests"]
 fn does_its_task() {
     let Some(task) = env::var_os(TASK) else {
         return;
