@@ -133,29 +133,31 @@ mod tests {
         Limits::new(LimitRates { password_by_address: rate, token_by_address: rate, token_by_account: rate })
     }
 
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn each_address_has_its_own_count_and_so_has_each_kind_of_request() {
         let limits = limits(1);
-        assert!(limits.admit_address(AddressLimit::Password, ip("10.0.0.1"), NOW).is_ok());
-        assert!(limits.admit_address(AddressLimit::Password, ip("10.0.0.1"), NOW).is_err());
-        assert!(limits.admit_address(AddressLimit::Password, ip("::ffff:10.0.0.1"), NOW).is_err());
-        assert!(limits.admit_address(AddressLimit::Token, ip("10.0.0.1"), NOW).is_ok());
-        assert!(limits.admit_address(AddressLimit::Password, ip("10.0.0.2"), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.1")), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.1")), NOW).is_err());
+        assert!(limits.admit_address(AddressLimit::Password, Some(ip("::ffff:10.0.0.1")), NOW).is_err());
+        assert!(limits.admit_address(AddressLimit::Token, Some(ip("10.0.0.1")), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.2")), NOW).is_ok());
         assert!(
-            limits.admit_address(AddressLimit::Password, ip("10.0.0.1"), NOW + TimeDelta::seconds(1)).is_ok()
+            limits
+                .admit_address(AddressLimit::Password, Some(ip("10.0.0.1")), NOW + TimeDelta::seconds(1))
+                .is_ok()
         );
     }
 
     #[test]
     fn an_ipv6_subscriber_is_one_client() {
         let limits = limits(1);
-        assert!(limits.admit_address(AddressLimit::Token, ip("2001:db8:1:2::1"), NOW).is_ok());
-        assert!(limits.admit_address(AddressLimit::Token, ip("2001:db8:1:2:ffff::9"), NOW).is_err());
-        assert!(limits.admit_address(AddressLimit::Token, ip("2001:db8:1:3::1"), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Token, Some(ip("2001:db8:1:2::1")), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Token, Some(ip("2001:db8:1:2:ffff::9")), NOW).is_err());
+        assert!(limits.admit_address(AddressLimit::Token, Some(ip("2001:db8:1:3::1")), NOW).is_ok());
     }
 
     #[test]
@@ -176,9 +178,9 @@ mod tests {
         let kept: usize = limits.shards.iter().map(|shard| shard.lock().unwrap().buckets.len()).sum();
         assert!(kept <= SHARDS * MOST_KEYS, "{kept}");
         let later = NOW + TimeDelta::seconds(5);
-        assert!(limits.admit_address(AddressLimit::Password, ip("200.0.0.1"), later).is_ok());
+        assert!(limits.admit_address(AddressLimit::Password, Some(ip("200.0.0.1")), later).is_ok());
         assert!(
-            limits.admit_address(AddressLimit::Password, ip("200.0.0.1"), later).is_err(),
+            limits.admit_address(AddressLimit::Password, Some(ip("200.0.0.1")), later).is_err(),
             "room was made"
         );
     }
@@ -187,7 +189,7 @@ mod tests {
     fn no_rate_is_no_limit() {
         let limits = Limits::default();
         for _ in 0..1_000 {
-            assert!(limits.admit_address(AddressLimit::Password, ip("10.0.0.1"), NOW).is_ok());
+            assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.1")), NOW).is_ok());
         }
     }
 }

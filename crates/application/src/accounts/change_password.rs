@@ -153,7 +153,7 @@ mod tests {
         mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
         let rate = Rate { burst: 1, interval: chrono::TimeDelta::seconds(60) };
         mocks.policy.guesses = Some(rate);
-        let wait = RetryAfter(std::time::Duration::from_secs(60));
+        let wait = RetryAfter(std::time::Duration::from_mins(1));
         mocks
             .guesses
             .expect_take()

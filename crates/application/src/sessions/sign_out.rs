@@ -29,11 +29,10 @@ mod tests {
 
     fn presenting(mocks: &mut test_ports::Mocks, authentic: bool) {
         mocks.refresh_tokens.expect_open().returning(|_| {
-            let Some(session) = Some(session()) else { return None };
             Some(PresentedRefreshToken {
-                user_id: session.user_id,
-                session_id: session.id,
-                generation: session.generation,
+                user_id: ada().id,
+                session_id: session().id,
+                generation: session().generation,
                 mac: [0; 32],
             })
         });

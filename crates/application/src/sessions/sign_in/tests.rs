@@ -102,7 +102,7 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
     let known = Credentials { user: ada(), hash: hash("a") };
     mocks.accounts.expect_credentials_of_address().return_once(|_| Ok(Some(known)));
     mocks.expect_activity(&[ActivityAction::SignInRefused]);
-    let wait = RetryAfter(std::time::Duration::from_secs(60));
+    let wait = RetryAfter(std::time::Duration::from_mins(1));
     mocks.guesses.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
     let refused = sign_in(&mocks.ports(), command()).await;
     assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
