@@ -113,7 +113,7 @@ async fn a_body_that_nobody_reads_does_not_keep_its_connection() {
 
 #[tokio::test]
 async fn who_reads_slowly_still_gets_the_whole_answer() {
-    let app = hasty().await;
+    let app = TestApp::start().await;
     let document = app.get("/openapi.json").await.text;
     let times = 40;
     let ask = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -123,4 +123,15 @@ async fn who_reads_slowly_still_gets_the_whole_answer() {
     let (said, _) = raw.read_to_end(PATIENCE).await.unwrap();
     assert_eq!(said.matches("HTTP/1.1 200 ").count(), times);
     assert!(said.ends_with(&document));
+}
+
+#[tokio::test]
+async fn who_reads_no_answers_is_not_read_from_and_given_up() {
+    let app = hasty().await;
+    let asks = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+    let mut raw = Raw::open(&app).await;
+    let (asked, time) = raw.flood(&asks, PATIENCE).await.expect("still open");
+    println!("who reads nothing: closed after {time:?} and {asked} bytes of requests");
+    assert!(time >= Duration::from_secs(1), "given up before its deadline: {time:?}");
+    app.get("/health/live").await.expect(200);
 }

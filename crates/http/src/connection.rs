@@ -3,12 +3,16 @@
 //! actix gives a connection's first headers a deadline, which may be half a second off, and closes a connection on which nothing is
 //! asked. It waits for ever for the headers of a later request, and for what is left of a chunked body that nobody reads.
 //! Bodies that somebody reads have a deadline of their own, where they are read.
+//!
+//! Nor does actix bound what a client sends ahead: it takes in and takes apart all the requests that have arrived, and keeps all
+//! answers until the client reads them. Here nothing is read while a request is worked on, but for the body that its handler reads,
+//! and little at a time; who does not read their answers is not read from either, and given up after a while.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -18,12 +22,21 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::problem::ApiError;
 
+/// How much longer somebody may take to read a part of an answer than to write a request: the kernel tells in large steps how far
+/// they are, so a slow link looks like none at all for a while.
+const READING: u32 = 4;
+
+/// How many bytes are read before they are looked at: a few dozen of the smallest requests, most others whole.
+const SLICE: usize = 4_096;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Headers are awaited, or on their way.
     Asking,
-    /// A request is worked on.
+    /// A request is worked on; what else was asked waits.
     Answering,
+    /// A request is worked on, and its handler waits for its body.
+    Receiving,
     /// A request was answered; what is left of its body, if anything, is read by nobody.
     Draining,
     /// Between two requests.
@@ -34,7 +47,7 @@ impl Phase {
     fn has_deadline(self) -> bool {
         match self {
             Self::Asking | Self::Draining => true,
-            Self::Answering | Self::Quiet => false,
+            Self::Answering | Self::Receiving | Self::Quiet => false,
         }
     }
 }
@@ -50,6 +63,16 @@ impl Progress {
 
     /// A request's headers have arrived.
     pub(crate) fn begin_answer(&self) {
+        self.enter(Phase::Answering);
+    }
+
+    /// The body of the request is wanted.
+    pub(crate) fn begin_body(&self) {
+        self.enter(Phase::Receiving);
+    }
+
+    /// All of it is there, or no more of it is wanted.
+    pub(crate) fn end_body(&self) {
         self.enter(Phase::Answering);
     }
 
@@ -72,37 +95,59 @@ pub(crate) struct Connection {
     socket: TcpStream,
     patience: Duration,
     progress: Progress,
-    /// With the beginning of the phase that it belongs to.
+    /// With the beginning of what it belongs to.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// Whether a part of an answer waits until the client reads.
-    blocked: bool,
+    /// Since when a part of an answer waits until the client reads.
+    blocked: Option<Instant>,
+    /// What was read since it was last looked at.
+    read: usize,
+    /// Whether there is more to read, later.
+    held_back: bool,
     expired: bool,
 }
 
 impl Connection {
     pub(crate) fn new(socket: TcpStream, patience: Duration) -> Self {
-        Self { socket, patience, progress: Progress::new(), timer: None, blocked: false, expired: false }
+        Self { socket, patience, progress: Progress::new(), timer: None, blocked: None, read: 0, held_back: false, expired: false }
     }
 
     pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// Whether the time of the phase is over; wakes the task when it will be.
+    /// Whether the client's time is over; wakes the task when it will be.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (phase, since) = self.progress.0.get();
-        if !phase.has_deadline() {
-            self.timer = None;
-            return Poll::Pending;
-        }
-        let begin = || (since, Box::pin(sleep_until(since + self.patience)));
+        let (phase, begun) = self.progress.0.get();
+        let (since, patience) = match self.blocked {
+            Some(since) => (since, self.patience * READING),
+            None if phase.has_deadline() => (begun, self.patience),
+            None => {
+                self.timer = None;
+                return Poll::Pending;
+            }
+        };
+        let begin = || (since, Box::pin(sleep_until(since + patience)));
         let timer = self.timer.take_if(|(of, _)| *of == since).unwrap_or_else(begin);
         self.timer.insert(timer).1.as_mut().poll(cx)
     }
 
+    /// Whether there is something to read, or else the end.
+    fn poll_more(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.socket.poll_peek(cx, &mut ReadBuf::new(&mut [0])).map_ok(|bytes| bytes > 0)
+    }
+
+    /// The connection has been looked at, and may be read from again once it may.
+    fn read_on(&mut self, cx: &Context<'_>) {
+        self.read = 0;
+        let may = self.blocked.is_none() && self.progress.phase() != Phase::Answering;
+        if may && std::mem::take(&mut self.held_back) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Says why, to one who has nothing else to read.
     fn refuse(&mut self) {
-        if self.progress.phase() == Phase::Asking && !self.blocked {
+        if self.progress.phase() == Phase::Asking && self.blocked.is_none() {
             let body = ApiError::RequestTimeout.respond("").into_body().try_into_bytes().unwrap_or_default();
             let head = format!(
                 "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\
@@ -114,10 +159,6 @@ impl Connection {
         }
     }
 
-    fn noting_blocked<T>(&mut self, written: Poll<T>) -> Poll<T> {
-        self.blocked = written.is_pending();
-        written
-    }
 }
 
 impl AsyncRead for Connection {
@@ -130,9 +171,21 @@ impl AsyncRead for Connection {
         if self.expired {
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if buf.filled().len() > before && self.progress.phase() == Phase::Quiet {
+        if self.blocked.is_some() || self.read >= SLICE {
+            self.held_back = true;
+            return Poll::Pending;
+        }
+        if self.progress.phase() == Phase::Answering && ready!(self.poll_more(cx)?) {
+            self.held_back = true;
+            return Poll::Pending;
+        }
+        let most = buf.remaining().min(SLICE);
+        let mut slice = ReadBuf::new(buf.initialize_unfilled_to(most));
+        let outcome = Pin::new(&mut self.socket).poll_read(cx, &mut slice);
+        let read = slice.filled().len();
+        buf.advance(read);
+        self.read += read;
+        if read > 0 && self.progress.phase() == Phase::Quiet {
             self.progress.enter(Phase::Asking);
         }
         outcome
@@ -141,8 +194,16 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.noting_blocked(written)
+        match Pin::new(&mut self.socket).poll_write(cx, buf) {
+            Poll::Ready(written) => {
+                self.blocked = None;
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+                self.poll_deadline(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
     }
 
     /// The last that is done each time a connection is looked after, by when the phase is clear.
@@ -152,6 +213,7 @@ impl AsyncWrite for Connection {
             self.refuse();
             cx.waker().wake_by_ref();
         }
+        self.read_on(cx);
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 

@@ -39,15 +39,15 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let begun = Instant::now();
+    let progress = request.conn_data::<Progress>().cloned();
+    if let Some(progress) = &progress {
+        progress.begin_answer();
+    }
     // One request of a connection, then the others' turn: who sends thousands at once would keep the thread to themselves.
     tokio::task::yield_now().await;
     let stopping = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_stopping());
     let id = request_id(&request);
-    let progress = request.conn_data::<Progress>().cloned();
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    if let Some(progress) = &progress {
-        progress.begin_answer();
-    }
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
     // As GET, without the body, which the connection leaves out by itself (RFC 9110, 9.3.2).
     if *request.method() == Method::HEAD {

@@ -113,6 +113,18 @@ impl Raw {
         }
     }
 
+    /// Sends a text again and again, and reads nothing: how much was sent and how long it took until the server closed; `None` if it
+    /// is still open after `patience`.
+    pub(crate) async fn flood(&mut self, text: &str, patience: Duration) -> Option<(usize, Duration)> {
+        let (begun, mut sent) = (Instant::now(), 0);
+        let sending = async {
+            while let Ok(bytes) = self.0.write(text.as_bytes()).await {
+                sent += bytes;
+            }
+        };
+        tokio::time::timeout(patience, sending).await.ok().map(|()| (sent, begun.elapsed()))
+    }
+
     /// Sends a byte again and again, and gives what [`Self::read_to_end`] does.
     pub(crate) async fn trickle(&mut self, byte: u8, patience: Duration) -> Option<(String, Duration)> {
         let (reader, mut writer) = self.0.split();

@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 
 use super::text::{only, says_nul};
+use crate::connection::Progress;
 use crate::problem::{ApiError, FieldErrors};
 use crate::settings::Settings;
 
@@ -21,12 +22,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = check_head(request);
         let payload = payload.take();
+        let progress = request.conn_data::<Progress>().cloned();
         async move {
             let (settings, announced) = head?;
+            if let Some(progress) = &progress {
+                progress.begin_body();
+            }
             let body =
                 tokio::time::timeout(settings.body_deadline, read(payload, settings.max_body, announced));
-            let body = body.await.map_err(|_elapsed| ApiError::RequestTimeout)??;
-            parse(&body).map(Self)
+            let body = body.await;
+            if let Some(progress) = &progress {
+                progress.end_body();
+            }
+            parse(&body.map_err(|_elapsed| ApiError::RequestTimeout)??).map(Self)
         }
         .boxed_local()
     }
