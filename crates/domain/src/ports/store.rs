@@ -2,10 +2,7 @@ use std::error::Error;
 
 use async_trait::async_trait;
 
-use super::{
-    AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, ServiceKeyRepository, SessionRepository,
-    UsageRepository, UserRepository,
-};
+use super::{AuditLog, SessionRepository, UserRepository};
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
 #[derive(Debug, thiserror::Error)]
@@ -47,16 +44,6 @@ pub trait UnitOfWork: Send {
     fn users(&mut self) -> &mut dyn UserRepository;
     /// Sessions.
     fn sessions(&mut self) -> &mut dyn SessionRepository;
-    /// Usage and holds.
-    fn usage(&mut self) -> &mut dyn UsageRepository;
-    /// The ledger.
-    fn billing(&mut self) -> &mut dyn BillingRepository;
-    /// Notes of support.
-    fn notes(&mut self) -> &mut dyn NoteRepository;
-    /// Service keys.
-    fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
-    /// Keys of repeated requests.
-    fn idempotency(&mut self) -> &mut dyn IdempotencyKeys;
     /// The audit trail.
     fn audit(&mut self) -> &mut dyn AuditLog;
     /// Makes all of it so.

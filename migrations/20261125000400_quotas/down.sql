@@ -1,2 +1,0 @@
-DROP TABLE usage_reservations;
-DROP TABLE user_quotas;
