@@ -11,3 +11,6 @@ pub use cache::KeyCache;
 pub use create::{NewServiceKey, create_service_key};
 pub use list::list_service_keys;
 pub use revoke::{RevokeKeyError, revoke_service_key};
+
+#[cfg(test)]
+pub(crate) use authenticate::tests;

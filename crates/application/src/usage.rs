@@ -5,6 +5,3 @@ mod show;
 
 pub use record::{NewUsageEvent, record_usage};
 pub use show::{UsagePage, UsageSummary, list_usage, summarize_usage};
-
-pub(crate) use record::event;
-pub(crate) use show::{page, summary};

@@ -19,10 +19,6 @@ vocabulary! {
         UserEnabled = "user.enable",
         /// A person was erased.
         UserDeleted = "user.delete",
-        /// Support wrote on somebody.
-        NoteWritten = "note.create",
-        /// A note was flagged or unflagged.
-        NoteChanged = "note.update",
         /// A service key was made.
         ServiceKeyCreated = "service_key.create",
         /// A service key was made good for nothing.
@@ -91,43 +87,6 @@ pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
 }
-
-/// A row of the audit trail as it is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRow {
-    /// Its identifier.
-    pub id: String,
-    /// Who did it, or by whose authority it was done.
-    pub actor: String,
-    /// To whose account.
-    pub subject: Option<String>,
-    /// What was done.
-    pub action: String,
-    /// Changes, facts and by which door: a JSON document.
-    pub details: Option<String>,
-    /// From where.
-    pub address: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Which rows of the audit trail are wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AuditQuery {
-    /// Of this action only.
-    pub action: Option<AuditAction>,
-    /// About this account only.
-    pub subject: Option<UserId>,
-    /// By this administrator only.
-    pub actor: Option<UserId>,
-    /// At this time or later.
-    pub from: Option<Timestamp>,
-    /// Before this time.
-    pub to: Option<Timestamp>,
-}
-
-/// A place in the audit trail: behind the row of that time and identifier.
-pub type AuditCursor = (Timestamp, String);
 
 /// What is different between two states of an account, in the words of the audit trail.
 #[must_use]

@@ -92,10 +92,6 @@ id! {
     /// The identifier of a record of the ledger.
     BillingId
 }
-id! {
-    /// The identifier of a support note.
-    NoteId
-}
 
 /// A reservation's identifier. It tells whose it is, so that its row is found where the user's rows are: `<user>.<own part>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +117,14 @@ impl ReservationId {
     #[must_use]
     pub fn own(&self) -> &str {
         &self.own
+    }
+}
+
+impl TryFrom<String> for ReservationId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::parse(&text)
     }
 }
 

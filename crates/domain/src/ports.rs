@@ -11,7 +11,6 @@ mod idempotency;
 mod limits;
 #[cfg(feature = "mocks")]
 mod mocks;
-mod notes;
 mod passwords;
 mod records;
 mod revocations;
@@ -28,9 +27,8 @@ pub use directory::Directory;
 pub use health::Health;
 pub use idempotency::IdempotencyKeys;
 pub use limits::GuessLimiter;
-pub use notes::{NoteRepository, Notes};
 pub use passwords::{HasherBusy, PasswordHasher};
-pub use records::{ActivityLog, AuditLog, AuditProof, AuditTrail, ReportedActivity, Timelines};
+pub use records::{ActivityLog, AuditLog, Timelines};
 pub use revocations::{Revocation, Revocations};
 pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
@@ -48,9 +46,8 @@ pub use {
     idempotency::MockIdempotencyKeys,
     limits::MockGuessLimiter,
     mocks::MockUnit,
-    notes::{MockNoteRepository, MockNotes},
     passwords::MockPasswordHasher,
-    records::{MockActivityLog, MockAuditLog, MockAuditProof, MockAuditTrail, MockTimelines},
+    records::{MockActivityLog, MockAuditLog, MockTimelines},
     revocations::MockRevocations,
     service_keys::{MockServiceKeyRepository, MockServiceKeySecrets, MockServiceKeys},
     sessions::{MockSessionRepository, MockSessions},

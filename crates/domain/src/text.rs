@@ -88,28 +88,6 @@ impl Description {
     }
 }
 
-text! {
-    /// What support writes on a user: 1 to 10,000 characters, in lines.
-    NoteText
-}
-
-impl NoteText {
-    /// Takes a text as it is written; line breaks and tabs are the only control characters in it.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        let most = 10_000;
-        if text.trim().is_empty() {
-            return Err(InvalidText::Blank);
-        }
-        if text.chars().nth(most).is_some() {
-            return Err(InvalidText::TooLong(most));
-        }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(InvalidText::Control);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
 /// Why a text is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 255 printable ASCII characters")]
@@ -181,14 +159,6 @@ mod tests {
         for text in ["a\0b", "a\r\nb", "a\u{1b}[31mb", "a\u{85}b"] {
             assert_eq!(FullName::parse(text), Err(InvalidText::Control), "{text:?}");
         }
-    }
-
-    #[test]
-    fn notes_have_lines_and_no_other_control_characters() {
-        assert!(NoteText::parse("called\r\n\tagain").is_ok());
-        assert_eq!(NoteText::parse(" \n "), Err(InvalidText::Blank));
-        assert_eq!(NoteText::parse("a\u{1b}[31m"), Err(InvalidText::Control));
-        assert_eq!(NoteText::parse(&"x".repeat(10_001)), Err(InvalidText::TooLong(10_000)));
     }
 
     #[test]

@@ -108,7 +108,16 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(socket: TcpStream, patience: Duration) -> Self {
-        Self { socket, patience, progress: Progress::new(), timer: None, blocked: None, read: 0, held_back: false, expired: false }
+        Self {
+            socket,
+            patience,
+            progress: Progress::new(),
+            timer: None,
+            blocked: None,
+            read: 0,
+            held_back: false,
+            expired: false,
+        }
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -126,8 +135,8 @@ impl Connection {
                 return Poll::Pending;
             }
         };
-        let begin = || (since, Box::pin(sleep_until(since + patience)));
-        let timer = self.timer.take_if(|(of, _)| *of == since).unwrap_or_else(begin);
+        let new = || (since, Box::pin(sleep_until(since + patience)));
+        let timer = self.timer.take_if(|(of, _)| *of == since).unwrap_or_else(new);
         self.timer.insert(timer).1.as_mut().poll(cx)
     }
 
@@ -158,7 +167,6 @@ impl Connection {
             let _told = self.socket.try_write(&[head.as_bytes(), &body].concat());
         }
     }
-
 }
 
 impl AsyncRead for Connection {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
-    AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, ServiceKeyRepository, SessionRepository, Store,
-    StoreError, UnitOfWork, UsageRepository, UserRepository,
+    AuditLog, BillingRepository, IdempotencyKeys, ServiceKeyRepository, SessionRepository, Store, StoreError,
+    UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -132,10 +132,6 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn billing(&mut self) -> &mut dyn BillingRepository {
-        self
-    }
-
-    fn notes(&mut self) -> &mut dyn NoteRepository {
         self
     }
 

@@ -57,7 +57,8 @@ async fn attempt(
                 Ok(_) if unit.billing().transition(&record, record.status, to).await? => {
                     let told = Told { changes: vec![change(record.status, to)], facts: facts(&record) };
                     let subject = Some(&record.user_id);
-                    let entry = ports.audit_entry(&by.actor(), AuditAction::BillingChanged, subject, told, now);
+                    let entry =
+                        ports.audit_entry(&by.actor(), AuditAction::BillingChanged, subject, told, now);
                     unit.audit().append(&entry).await?;
                     unit.commit().await?;
                     return Ok(Ok(BillingRecord { status: to, ..record }));

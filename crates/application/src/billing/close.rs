@@ -50,8 +50,7 @@ pub async fn close_month(ports: &Ports, by: &Privileged, month: Month) -> Result
     if month.end() > now {
         return Err(CloseError::NotOver);
     }
-    let mut closed =
-        ClosedMonth { month, users: 0, records: 0, amount: 0.into(), too_much: Vec::new() };
+    let mut closed = ClosedMonth { month, users: 0, records: 0, amount: 0.into(), too_much: Vec::new() };
     let mut after = None;
     loop {
         let open = ports.billing.open_month(month, after.take(), TOGETHER).await?;
@@ -78,7 +77,9 @@ fn closings(
 ) -> Vec<Closing> {
     let close = |cost: MonthlyCost| {
         let user = cost.user_id.clone();
-        Closing::new(month, cost, ports.ids.billing_id(), now).map_err(|_over_the_column| too_much.push(user)).ok()
+        Closing::new(month, cost, ports.ids.billing_id(), now)
+            .map_err(|_over_the_column| too_much.push(user))
+            .ok()
     };
     open.into_iter().filter_map(close).collect()
 }
@@ -108,7 +109,8 @@ async fn attempt(
         ("records", bills.len().to_string()),
         ("amount", subtle_domain::decimal::print(&amount, Amount::SCALE)),
     ];
-    let entry = ports.audit_entry(&Actor::from(by), AuditAction::BillingClosed, None, Told::facts(facts), now);
+    let entry =
+        ports.audit_entry(&Actor::from(by), AuditAction::BillingClosed, None, Told::facts(facts), now);
     unit.audit().append(&entry).await?;
     unit.commit().await.map(|()| Ok(new))
 }
@@ -135,9 +137,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_open_is_billed_once_and_what_was_closed_meanwhile_is_not_counted() {
         let mut mocks = test_ports::Mocks::default();
-        mocks.billing.expect_open_month().withf(|_, after, _| after.is_none()).times(1).returning(|_, _, _| {
-            Ok(vec![cost("a", "1.005"), cost("b", "0.001"), cost("c", "7"), cost("d", "123456789012")])
-        });
+        mocks.billing.expect_open_month().withf(|_, after, _| after.is_none()).times(1).returning(
+            |_, _, _| {
+                Ok(vec![cost("a", "1.005"), cost("b", "0.001"), cost("c", "7"), cost("d", "123456789012")])
+            },
+        );
         mocks
             .billing
             .expect_open_month()
@@ -153,7 +157,8 @@ mod tests {
         unit.audit
             .expect_append()
             .withf(|entry| {
-                entry.action == AuditAction::BillingClosed && entry.facts.contains(&("amount", "1.01".to_owned()))
+                entry.action == AuditAction::BillingClosed
+                    && entry.facts.contains(&("amount", "1.01".to_owned()))
             })
             .times(1)
             .returning(|_| Ok(()));
@@ -168,7 +173,8 @@ mod tests {
     async fn a_month_that_is_not_over_is_not_closed() {
         // NOW is in November 2023.
         let refused =
-            close_month(&test_ports::Mocks::default().ports(), &grace(), Month::parse("2023-11").unwrap()).await;
+            close_month(&test_ports::Mocks::default().ports(), &grace(), Month::parse("2023-11").unwrap())
+                .await;
         assert!(matches!(refused, Err(CloseError::NotOver)));
     }
 

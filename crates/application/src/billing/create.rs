@@ -142,7 +142,10 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_record_its_audit_entry_and_its_answer_commit_together() {
         let mut unit = MockUnit::default();
-        unit.idempotency.expect_claim().withf(|claim| claim.caller == "key:k1").returning(|_| Ok(Claimed::First));
+        unit.idempotency
+            .expect_claim()
+            .withf(|claim| claim.caller == "key:k1")
+            .returning(|_| Ok(Claimed::First));
         unit.billing
             .expect_add()
             .withf(|new| *new == record(BillingStatus::Pending))

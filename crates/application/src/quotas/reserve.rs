@@ -149,7 +149,11 @@ mod tests {
             .withf(|made| made.expires_at == NOW + TimeDelta::minutes(5) && made.held == usage(1, 1_000, "0"))
             .times(1)
             .returning(|_| Ok(()));
-        unit.idempotency.expect_keep().withf(|_, answer| answer == "ada.r-new").times(1).returning(|_, _| Ok(()));
+        unit.idempotency
+            .expect_keep()
+            .withf(|_, answer| answer == "ada.r-new")
+            .times(1)
+            .returning(|_, _| Ok(()));
         let (answer, committed) = ask(unit, new(1_000)).await;
         assert_eq!(answer.unwrap(), "ada.r-new");
         assert!(committed);

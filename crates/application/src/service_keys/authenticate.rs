@@ -70,7 +70,11 @@ pub async fn authenticate_service(
     Ok(Service { key_id: key.id, authority: key.created_by, client })
 }
 
-async fn find(ports: &Ports, digest: ServiceKeyDigest, now: Timestamp) -> Result<Option<ServiceKey>, StoreError> {
+async fn find(
+    ports: &Ports,
+    digest: ServiceKeyDigest,
+    now: Timestamp,
+) -> Result<Option<ServiceKey>, StoreError> {
     if let Some(known) = ports.key_cache.find(&digest, now) {
         return Ok(Some(known));
     }
@@ -122,7 +126,11 @@ pub(crate) mod tests {
         mocks
     }
 
-    async fn ask(mocks: test_ports::Mocks, presented: &str, scope: Scope) -> Result<Service, ServiceKeyRefused> {
+    async fn ask(
+        mocks: test_ports::Mocks,
+        presented: &str,
+        scope: Scope,
+    ) -> Result<Service, ServiceKeyRefused> {
         authenticate_service(&mocks.ports(), presented, scope, ClientInfo::default()).await
     }
 

@@ -22,7 +22,11 @@ pub enum RevokeKeyError {
 }
 
 /// Makes a key good for nothing: here at once, on other servers within a second. One that was revoked before stays so.
-pub async fn revoke_service_key(ports: &Ports, by: &Privileged, id: &ServiceKeyId) -> Result<(), RevokeKeyError> {
+pub async fn revoke_service_key(
+    ports: &Ports,
+    by: &Privileged,
+    id: &ServiceKeyId,
+) -> Result<(), RevokeKeyError> {
     let now = ports.clock.now();
     let entry = || {
         let told = Told::facts([("serviceKeyId", id.to_string())]);

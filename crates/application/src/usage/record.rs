@@ -36,7 +36,7 @@ pub async fn record_usage(
     ports.usage_log.record(events.into_iter().map(|new| event(ports, new, now)).collect()).await
 }
 
-pub(crate) fn event(ports: &Ports, new: NewUsageEvent, now: Timestamp) -> UsageEvent {
+fn event(ports: &Ports, new: NewUsageEvent, now: Timestamp) -> UsageEvent {
     UsageEvent {
         id: ports.ids.usage_id(),
         user_id: new.user_id,
@@ -59,7 +59,8 @@ mod tests {
     #[tokio::test]
     async fn an_event_without_a_time_happens_now() {
         let earlier = NOW - TimeDelta::hours(1);
-        let new = |at| NewUsageEvent { user_id: ada().id, usage: usage(1, 2, "3"), feature: None, key: None, at };
+        let new =
+            |at| NewUsageEvent { user_id: ada().id, usage: usage(1, 2, "3"), feature: None, key: None, at };
         let mut mocks = test_ports::Mocks::default();
         mocks
             .usage_log
@@ -70,7 +71,8 @@ mod tests {
             })
             .times(1)
             .returning(|events| Ok(events.into_iter().map(|event| Recorded::Accepted(event.id)).collect()));
-        let done = record_usage(&mocks.ports(), &service(), vec![new(None), new(Some(earlier))]).await.unwrap();
+        let done =
+            record_usage(&mocks.ports(), &service(), vec![new(None), new(Some(earlier))]).await.unwrap();
         let accepted = Recorded::Accepted(UsageId::parse("u-new").unwrap());
         assert_eq!(done, [accepted.clone(), accepted]);
     }

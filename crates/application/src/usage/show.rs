@@ -39,7 +39,7 @@ pub async fn summarize_usage(
     summary(ports, &caller.user_id, days, by).await
 }
 
-pub(crate) async fn page(
+async fn page(
     ports: &Ports,
     user: &UserId,
     after: Option<UsageCursor>,
@@ -49,7 +49,7 @@ pub(crate) async fn page(
     Ok(Page::of(rows, limit, |last| (last.at, last.id.clone())))
 }
 
-pub(crate) async fn summary(
+async fn summary(
     ports: &Ports,
     user: &UserId,
     days: Option<Days>,

@@ -5,9 +5,8 @@ use async_trait::async_trait;
 
 use super::{
     AuditLog, BillingRepository, IdempotencyKeys, MockAuditLog, MockBillingRepository, MockIdempotencyKeys,
-    MockNoteRepository, MockServiceKeyRepository, MockSessionRepository, MockUsageRepository,
-    MockUserRepository, NoteRepository, ServiceKeyRepository, SessionRepository, StoreError, UnitOfWork,
-    UsageRepository, UserRepository,
+    MockServiceKeyRepository, MockSessionRepository, MockUsageRepository, MockUserRepository,
+    ServiceKeyRepository, SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -21,8 +20,6 @@ pub struct MockUnit {
     pub usage: MockUsageRepository,
     /// Its ledger.
     pub billing: MockBillingRepository,
-    /// Its notes.
-    pub notes: MockNoteRepository,
     /// Its service keys.
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
@@ -49,10 +46,6 @@ impl UnitOfWork for MockUnit {
 
     fn billing(&mut self) -> &mut dyn BillingRepository {
         &mut self.billing
-    }
-
-    fn notes(&mut self) -> &mut dyn NoteRepository {
-        &mut self.notes
     }
 
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {
