@@ -45,7 +45,8 @@ impl TryFrom<KeyRow> for ServiceKey {
     type Error = StoreError;
 
     fn try_from(row: KeyRow) -> Result<Self, StoreError> {
-        let scopes: Vec<_> = row.scopes.into_iter().flatten().collect();
+        // A NULL among them is as unknown as any other name.
+        let scopes: Vec<_> = row.scopes.into_iter().map(Option::unwrap_or_default).collect();
         Ok(Self {
             id: ServiceKeyId::try_from(row.id).map_err(|_named_below| corrupt("service_keys", "id"))?,
             name: Label::from_stored(row.name),

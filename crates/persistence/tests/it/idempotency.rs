@@ -1,6 +1,7 @@
 //! Keys of repeated requests.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use subtle_domain::Timestamp;
 use subtle_domain::idempotency::{Claim, Claimed, Repeatable};
 use subtle_domain::ports::{Store, StoreError};
@@ -81,6 +82,30 @@ async fn who_comes_second_is_the_first_once_the_other_is_undone() {
 }
 
 #[tokio::test]
+async fn of_twenty_that_claim_one_key_at_once_one_is_the_first_and_all_others_hear_its_answer() {
+    let home = Home::new().await;
+    let store = store(&home);
+    let requests = (0..20).map(async |number: u8| {
+        let claim = claim("k1", "x", 1);
+        let mut unit = store.begin().await.unwrap();
+        let claimed = unit.idempotency().claim(&claim).await.unwrap();
+        if claimed != Claimed::First {
+            unit.rollback().await.unwrap();
+            return (claimed, None);
+        }
+        let answer = format!("answer {number}");
+        unit.idempotency().keep(&claim, &answer).await.unwrap();
+        unit.commit().await.unwrap();
+        (claimed, Some(answer))
+    });
+    let told = join_all(requests).await;
+    let answers: Vec<_> = told.iter().filter_map(|(_, answer)| answer.clone()).collect();
+    assert_eq!(answers.len(), 1, "{told:?}");
+    let repeated = Claimed::Answered(answers[0].clone());
+    assert_eq!(told.iter().filter(|(claimed, _)| *claimed == repeated).count(), 19, "{told:?}");
+}
+
+#[tokio::test]
 async fn a_key_without_an_answer_asks_for_another_try() {
     let home = Home::new().await;
     home.run("INSERT INTO idempotency_keys (caller, key, fingerprint) VALUES ('k1', 'x', decode(repeat('01', 32), 'hex'))")
@@ -95,7 +120,7 @@ async fn who_comes_first_clears_away_sixteen_that_are_older_than_three_days() {
     let home = Home::new().await;
     home.run(&format!(
         "INSERT INTO idempotency_keys (caller, key, fingerprint, answer, created_at)
-         SELECT 'k1', 'old' || number, '', '', '{0}'::timestamptz - number * interval '1 ms'
+         SELECT 'k1', 'old' || number, ''::bytea, '', '{0}'::timestamptz - number * interval '1 ms'
          FROM generate_series(1, 17) AS number
          UNION ALL SELECT 'k1', 'kept', '', '', '{0}'",
         start().to_rfc3339()
