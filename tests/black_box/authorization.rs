@@ -30,9 +30,10 @@ fn expected(operation: &Operation, actor: Actor) -> Outcome {
     let named = operation.path.contains("{id}");
     match (rule(operation), actor) {
         // The identifier in the path is always one of the owner's: to everybody else it does not exist.
-        (Who::Anybody, _) | (Who::SignedIn, Actor::Owner) => Outcome::Done,
+        (Who::Anybody, _)
+        | (Who::SignedIn, Actor::Owner)
+        | (Who::Programs | Who::Billers, Actor::Program) => Outcome::Done,
         (_, Actor::Anonymous) => Outcome::TokenNeeded,
-        (Who::Programs | Who::Billers, Actor::Program) => Outcome::Done,
         (Who::Programs, _) | (_, Actor::Disabled | Actor::Program) => Outcome::TokenRefused,
         (Who::SignedIn, Actor::Admin) if operation.is("DELETE", "/v1/me") => Outcome::OwnAccount,
         (Who::SignedIn, _) if named => Outcome::NotFound,

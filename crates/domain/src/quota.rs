@@ -177,7 +177,7 @@ impl Quota {
     }
 
     /// Grants a hold, if of each metric that it wants something of there is enough left.
-    pub fn admit(self, wanted: &Usage) -> Result<(), QuotaExceeded> {
+    pub fn admit(self, wanted: &Usage) -> Result<(), Box<QuotaExceeded>> {
         let wanted = UsageTotals {
             requests: wanted.requests.get().into(),
             tokens: wanted.tokens.get().into(),
@@ -189,7 +189,11 @@ impl Quota {
             (!wanted.is_zero() && wanted > left).then_some((*metric, wanted))
         });
         let too_much: Vec<_> = too_much.collect();
-        if too_much.is_empty() { Ok(()) } else { Err(QuotaExceeded { wanted: too_much, quota: self }) }
+        if too_much.is_empty() {
+            Ok(())
+        } else {
+            Err(Box::new(QuotaExceeded { wanted: too_much, quota: self }))
+        }
     }
 }
 
@@ -261,7 +265,7 @@ mod tests {
                 .admit(&usage(requests, tokens, cost))
         };
         assert_eq!(at(3, 400, "0.4"), Ok(()));
-        let metrics = |refused: Result<(), QuotaExceeded>| {
+        let metrics = |refused: Result<(), Box<QuotaExceeded>>| {
             refused.unwrap_err().wanted.into_iter().map(|(metric, _)| metric).collect::<Vec<_>>()
         };
         assert_eq!(metrics(at(4, 0, "0")), [Metric::Requests]);

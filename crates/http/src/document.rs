@@ -12,8 +12,8 @@ use crate::problem::Problem;
 #[openapi(
     info(
         title = "Subtle",
-        description = "The account backend of an AI product: sign-up and sign-in with rotating sessions, and the administration \
-                       of accounts. Errors are problem details (RFC 9457).",
+        description = "The account backend of an AI product: sign-up and sign-in with rotating sessions, usage with exact costs, \
+                       quotas, a billing ledger, and the administration of accounts. Errors are problem details (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),

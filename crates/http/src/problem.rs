@@ -181,7 +181,6 @@ impl ApiError {
             Self::QuotaExceeded(..) => {
                 (StatusCode::PAYMENT_REQUIRED, "quota-exceeded", "The quota is used up")
             }
-            Self::UsageBusy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
@@ -189,7 +188,9 @@ impl ApiError {
             Self::TooManyRequests(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "There were too many requests")
             }
-            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
+            Self::Busy(_) | Self::UsageBusy(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "The service is busy")
+            }
             Self::NotReady | Self::Store(StoreError::Unavailable(_) | StoreError::Again(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is unavailable")
             }

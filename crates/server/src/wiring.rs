@@ -110,7 +110,11 @@ fn policy(settings: &Settings) -> Policy {
         },
         guesses: settings.limit(settings.limit_password_guesses),
         require_verified_email: settings.require_verified_email,
-        tier_limits: TierLimits::default(),
+        tier_limits: TierLimits {
+            free: settings.quota_free.clone(),
+            pro: settings.quota_pro.clone(),
+            enterprise: settings.quota_enterprise.clone(),
+        },
     }
 }
 

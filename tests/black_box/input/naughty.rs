@@ -82,7 +82,7 @@ impl Field {
                 app.login(&person.email, &person.password).await.expect(401);
             }
             "role" | "subscriptionTier" | "featureType" | "description" | "name" => {
-                assert_eq!(answer.body[&self.name], text, "{what}")
+                assert_eq!(answer.body[&self.name], text, "{what}");
             }
             _ => panic!("{what} was taken"),
         }

@@ -80,7 +80,7 @@ async fn attempt(
     };
     let figures = unit.usage().quota(&user.id, Month::of(now), now).await?;
     if let Err(exceeded) = quotas::of_figures(ports, &user, figures, now).admit(&new.held) {
-        return unit.rollback().await.map(|()| Err(Box::new(exceeded).into()));
+        return unit.rollback().await.map(|()| Err(exceeded.into()));
     }
     let reservation = Reservation {
         id: ports.ids.reservation_id(&user.id),
@@ -114,8 +114,8 @@ mod tests {
         NewReservation { user_id: ada().id, held, feature: None, ttl: TimeDelta::minutes(5) }
     }
 
-    fn request() -> Option<Repeatable> {
-        Some(Repeatable { key: IdempotencyKey::parse("k").unwrap(), fingerprint: [1; 32] })
+    fn request() -> Repeatable {
+        Repeatable { key: IdempotencyKey::parse("k").unwrap(), fingerprint: [1; 32] }
     }
 
     /// A unit of work in which Ada has used 9,999,000 of her 10,000,000 tokens.
@@ -133,7 +133,7 @@ mod tests {
         let mut mocks = test_ports::Mocks::default();
         let committed = mocks.expect_unit(unit);
         let render = |made: &Reservation| made.id.to_string();
-        let answer = reserve(&mocks.ports(), &service(), new, request(), &render).await;
+        let answer = reserve(&mocks.ports(), &service(), new, Some(request()), &render).await;
         (answer, was(&committed))
     }
 

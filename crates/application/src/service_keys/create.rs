@@ -25,8 +25,8 @@ pub async fn create_service_key(
 ) -> Result<(ServiceKey, ServiceKeySecret), Forbidden> {
     let now = ports.clock.now();
     let secret = ports.service_key_secrets.generate();
-    let unfit = || StoreError::Defect("a new secret has no digest".into());
-    let digest = ports.service_key_secrets.digest(secret.expose()).ok_or_else(unfit)?;
+    let no_digest = || StoreError::Defect("a new secret has no digest".into());
+    let digest = ports.service_key_secrets.digest(secret.expose()).ok_or_else(no_digest)?;
     let key = ServiceKey {
         id: ports.ids.service_key_id(),
         name: new.name,
