@@ -4,17 +4,11 @@ use subtle_domain::activity::{ActivityCursor, ActivitySummary, RecordedActivity}
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
 
-use crate::Ports;
 use crate::sessions::Caller;
+use crate::{Page, Ports};
 
 /// A page of a timeline, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActivityPage {
-    /// The rows.
-    pub rows: Vec<RecordedActivity>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<ActivityCursor>,
-}
+pub type ActivityPage = Page<RecordedActivity, ActivityCursor>;
 
 /// Shows the caller a page of their timeline.
 pub async fn list_activity(
@@ -37,13 +31,8 @@ pub(crate) async fn page(
     after: Option<ActivityCursor>,
     limit: u32,
 ) -> Result<ActivityPage, StoreError> {
-    // One more than asked for tells whether there is a next page.
-    let mut rows = ports.timelines.activity(user, after, limit.saturating_add(1)).await?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > wanted;
-    rows.truncate(wanted);
-    let next = rows.last().filter(|_| more).map(|last| (last.at, last.id.clone()));
-    Ok(ActivityPage { rows, next })
+    let rows = ports.timelines.activity(user, after, ActivityPage::reach(limit)).await?;
+    Ok(Page::of(rows, limit, |last| (last.at, last.id.clone())))
 }
 
 #[cfg(test)]
@@ -64,7 +53,7 @@ mod tests {
             .withf(|user, after, limit| user.as_str() == "ada" && after.is_none() && *limit == 3)
             .returning(|_, _, _| Ok(vec![row("c"), row("b"), row("a")]));
         let page = list_activity(&mocks.ports(), &caller(), None, 2).await.unwrap();
-        assert_eq!(page, ActivityPage { rows: vec![row("c"), row("b")], next: Some((NOW, "b".to_owned())) });
+        assert_eq!(page, ActivityPage { items: vec![row("c"), row("b")], next: Some((NOW, "b".to_owned())) });
     }
 
     #[tokio::test]

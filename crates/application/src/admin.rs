@@ -9,3 +9,6 @@ pub use authorize::{Forbidden, Privilege, Privileged, authorize};
 pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
 pub use look::{list_user_activity, list_users, show_stats, show_user};
+
+#[cfg(test)]
+pub(crate) use authorize::tests;

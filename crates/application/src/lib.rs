@@ -4,21 +4,31 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account), [`activity`] (their timeline) and [`admin`] (what support and administrators do with others').
+//! their own account), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
+//! does), and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
 
 pub mod accounts;
 pub mod activity;
+mod actor;
 pub mod admin;
 mod again;
+pub mod billing;
 mod guesses;
+mod idempotent;
 mod limits;
+mod page;
 pub mod ports;
+pub mod quotas;
+pub mod service_keys;
 pub mod sessions;
 #[cfg(test)]
 mod test_ports;
 mod timeline;
+pub mod usage;
 
+pub use idempotent::KeyTaken;
 pub use limits::{AddressLimit, LimitRates, Limits};
+pub use page::Page;
 pub use ports::{Policy, Ports};

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use subtle_domain::ports::{
-    AccessTokens, Accounts, ActivityLog, Clock, Directory, GuessLimiter, Health, IdGenerator, PasswordHasher,
-    RefreshTokens, Revocations, Sessions, Store, Timelines,
+    AccessTokens, Accounts, ActivityLog, Billing, Clock, Directory, GuessLimiter, Health, IdGenerator,
+    PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions, Store, Timelines,
+    UsageLog, UsageReports,
 };
+use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_domain::throttle::Rate;
 
 use crate::Limits;
+use crate::service_keys::KeyCache;
 
 /// The operator's choices that use cases follow.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// How long sessions and tokens live.
     pub sessions: SessionPolicy,
@@ -20,6 +23,8 @@ pub struct Policy {
     pub guesses: Option<Rate>,
     /// Whether an address must have been verified before its owner may sign in.
     pub require_verified_email: bool,
+    /// How much each tier may use in a month.
+    pub tier_limits: TierLimits,
 }
 
 /// The ports, and the policy.
@@ -36,6 +41,12 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     pub sessions: Arc<dyn Sessions>,
     pub directory: Arc<dyn Directory>,
+    pub usage: Arc<dyn UsageReports>,
+    pub usage_log: Arc<dyn UsageLog>,
+    pub billing: Arc<dyn Billing>,
+    pub service_keys: Arc<dyn ServiceKeys>,
+    pub service_key_secrets: Arc<dyn ServiceKeySecrets>,
+    pub key_cache: Arc<KeyCache>,
     pub guesses: Arc<dyn GuessLimiter>,
     pub activity: Arc<dyn ActivityLog>,
     pub timelines: Arc<dyn Timelines>,

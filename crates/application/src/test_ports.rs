@@ -6,14 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
-use subtle_domain::ids::{ActivityId, AuditId, SessionId, TokenId, UserId};
+use subtle_domain::ids::{
+    ActivityId, AuditId, BillingId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+};
+use subtle_domain::money::Cost;
 use subtle_domain::ports::{
-    MockAccessTokens, MockAccounts, MockActivityLog, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
-    MockIdGenerator, MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSessions, MockStore,
-    MockTimelines, MockUnit,
+    MockAccessTokens, MockAccounts, MockActivityLog, MockBilling, MockClock, MockDirectory, MockGuessLimiter,
+    MockHealth, MockIdGenerator, MockPasswordHasher, MockRefreshTokens, MockRevocations,
+    MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockTimelines, MockUnit, MockUsageLog,
+    MockUsageReports,
 };
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
+use subtle_domain::usage::{Count, Usage};
 use subtle_domain::user::User;
 
 use crate::sessions::Caller;
@@ -35,6 +40,11 @@ pub(crate) struct Mocks {
     pub(crate) activity: MockActivityLog,
     pub(crate) timelines: MockTimelines,
     pub(crate) directory: MockDirectory,
+    pub(crate) usage: MockUsageReports,
+    pub(crate) usage_log: MockUsageLog,
+    pub(crate) billing: MockBilling,
+    pub(crate) service_keys: MockServiceKeys,
+    pub(crate) service_key_secrets: MockServiceKeySecrets,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
 }
@@ -50,6 +60,10 @@ impl Mocks {
         ids.expect_token_id().returning(|| TokenId::parse("t-new").unwrap());
         ids.expect_activity_id().returning(|| ActivityId::parse("a-new").unwrap());
         ids.expect_audit_id().returning(|| AuditId::parse("l-new").unwrap());
+        ids.expect_usage_id().returning(|| UsageId::parse("u-new").unwrap());
+        ids.expect_billing_id().returning(|| BillingId::parse("b-new").unwrap());
+        ids.expect_service_key_id().returning(|| ServiceKeyId::parse("k-new").unwrap());
+        ids.expect_reservation_id().returning(|user| ReservationId::parse(&format!("{user}.r-new")).unwrap());
         ids.expect_salt().return_const([7; 16]);
         Ports {
             clock: Arc::new(clock),
@@ -62,6 +76,12 @@ impl Mocks {
             accounts: Arc::new(self.accounts),
             sessions: Arc::new(self.sessions),
             directory: Arc::new(self.directory),
+            usage: Arc::new(self.usage),
+            usage_log: Arc::new(self.usage_log),
+            billing: Arc::new(self.billing),
+            service_keys: Arc::new(self.service_keys),
+            service_key_secrets: Arc::new(self.service_key_secrets),
+            key_cache: Arc::default(),
             guesses: Arc::new(self.guesses),
             activity: Arc::new(self.activity),
             timelines: Arc::new(self.timelines),
@@ -92,6 +112,14 @@ impl Mocks {
         let committed = Arc::clone(&unit.committed);
         self.store.expect_begin().return_once(|| Ok(Box::new(unit)));
         committed
+    }
+}
+
+pub(crate) fn usage(requests: i64, tokens: i64, cost: &str) -> Usage {
+    Usage {
+        requests: Count::new(requests).unwrap(),
+        tokens: Count::new(tokens).unwrap(),
+        cost: Cost::parse(cost).unwrap(),
     }
 }
 

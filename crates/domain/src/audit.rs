@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::Timestamp;
-use crate::ids::{AuditId, UserId};
+use crate::ids::{AuditId, ServiceKeyId, UserId};
 use crate::user::{User, vocabulary};
 
 vocabulary! {
@@ -19,16 +19,41 @@ vocabulary! {
         UserEnabled = "user.enable",
         /// A person was erased.
         UserDeleted = "user.delete",
+        /// A service key was made.
+        ServiceKeyCreated = "service_key.create",
+        /// A service key was made good for nothing.
+        ServiceKeyRevoked = "service_key.revoke",
+        /// A user was given limits of their own, or those of the tier again.
+        QuotaChanged = "quota.update",
+        /// A record of the ledger was made.
+        BillingCreated = "billing.create",
+        /// A record of the ledger went on to another state.
+        BillingChanged = "billing.update",
+        /// A part of a month's usage was billed.
+        BillingClosed = "billing.close",
     }
 }
 
 /// By which door somebody came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// By a request, from this address.
     Http(Option<IpAddr>),
     /// From the operator's command line.
     CommandLine,
+    /// By a request with this service key, from this address. It acts by the authority of who made it.
+    ServiceKey(ServiceKeyId, Option<IpAddr>),
+}
+
+impl Origin {
+    /// The address that it came from.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Http(address) | Self::ServiceKey(_, address) => *address,
+            Self::CommandLine => None,
+        }
+    }
 }
 
 /// One field that changed. What identifies a person has no values here, only the fact: an audit row outlives their erasure.
@@ -55,6 +80,8 @@ pub struct AuditEntry {
     pub action: AuditAction,
     /// What it changed.
     pub changes: Vec<FieldChange>,
+    /// What else tells what it was about, by name: the identifier of a record, say. Nothing that identifies a person.
+    pub facts: Vec<(&'static str, String)>,
     /// From where.
     pub origin: Origin,
     /// When.

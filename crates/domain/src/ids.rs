@@ -80,6 +80,59 @@ id! {
     /// The identifier of a row in the audit trail.
     AuditId
 }
+id! {
+    /// The identifier of a row of usage.
+    UsageId
+}
+id! {
+    /// A service key's identifier. It is no secret.
+    ServiceKeyId
+}
+id! {
+    /// The identifier of a record of the ledger.
+    BillingId
+}
+
+/// A reservation's identifier. It tells whose it is, so that its row is found where the user's rows are: `<user>.<own part>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId {
+    user: UserId,
+    own: Box<str>,
+}
+
+impl ReservationId {
+    /// Takes a user's identifier, a point and 1 to 64 letters, digits, `_` or `-`.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let (user, own) = text.split_once('.').ok_or(InvalidId)?;
+        Ok(Self { user: UserId::parse(user)?, own: parse(own)? })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// What tells it from the user's others.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        &self.own
+    }
+}
+
+impl TryFrom<String> for ReservationId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::parse(&text)
+    }
+}
+
+impl fmt::Display for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.user, self.own)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -89,6 +142,15 @@ mod tests {
     fn identifiers_of_prisma_supabase_and_ours_are_taken() {
         for text in ["cmb3x0f5e0000abcd1234efgh", "0b6a0f3e-6f0e-4b55-9d3e-0a1b2c3d4e5f", "a", "A_b-9"] {
             assert_eq!(UserId::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_reservation_tells_whose_it_is() {
+        let id = ReservationId::parse("ada.r1").unwrap();
+        assert_eq!((id.user().as_str(), id.own(), id.to_string().as_str()), ("ada", "r1", "ada.r1"));
+        for text in ["", "r1", ".r1", "ada.", "ada.r.1", "a b.r1"] {
+            assert_eq!(ReservationId::parse(text), Err(InvalidId), "{text}");
         }
     }
 

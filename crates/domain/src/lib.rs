@@ -5,8 +5,8 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`billing`], [`activity`], [`audit`] and [`throttle`] the entities and their rules; [`directory`] what
-//! administrators look at; [`ports`] the ways out.
+//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`audit`], [`service_key`], [`idempotency`] and
+//! [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
 
@@ -16,14 +16,18 @@ pub mod billing;
 pub mod decimal;
 pub mod directory;
 pub mod email;
+pub mod idempotency;
 pub mod ids;
 pub mod money;
 pub mod password;
 pub mod ports;
+pub mod quota;
+pub mod service_key;
 pub mod session;
 pub mod text;
 pub mod throttle;
 pub mod token;
+pub mod usage;
 pub mod user;
 
 /// A point in time, UTC. Stored with milliseconds; the clock port gives no more than that.

@@ -31,6 +31,12 @@ impl Amount {
         if value.is_zero() { Err(InvalidAmount::Zero) } else { Ok(Self(value)) }
     }
 
+    /// An amount as the database holds it, whose column has its bounds and its scale.
+    #[must_use]
+    pub fn from_stored(value: BigDecimal) -> Self {
+        Self(value)
+    }
+
     /// The exact value.
     #[must_use]
     pub fn value(&self) -> &BigDecimal {
@@ -55,6 +61,12 @@ impl Cost {
     /// Parses a plain decimal such as `0.00003`.
     pub fn parse(text: &str) -> Result<Self, InvalidDecimal> {
         decimal::parse(text, 10, Self::SCALE).map(Self)
+    }
+
+    /// A cost as the database holds it, whose column has its bounds and its scale.
+    #[must_use]
+    pub fn from_stored(value: BigDecimal) -> Self {
+        Self(value)
     }
 
     /// The exact value.

@@ -3,44 +3,56 @@
 //! All are object-safe and injected as `Arc<dyn …>`. Those of [`store`] that take `&mut self` live inside a unit of work; those
 //! that take `&self` stand for one statement each, which commits by itself.
 
+mod billing;
 mod clock;
 mod directory;
 mod health;
+mod idempotency;
 mod limits;
 #[cfg(feature = "mocks")]
 mod mocks;
 mod passwords;
 mod records;
 mod revocations;
+mod service_keys;
 mod sessions;
 mod store;
 mod tokens;
+mod usage;
 mod users;
 
+pub use billing::{Billing, BillingRepository};
 pub use clock::{Clock, IdGenerator};
 pub use directory::Directory;
 pub use health::Health;
+pub use idempotency::IdempotencyKeys;
 pub use limits::GuessLimiter;
 pub use passwords::{HasherBusy, PasswordHasher};
 pub use records::{ActivityLog, AuditLog, Timelines};
 pub use revocations::{Revocation, Revocations};
+pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use tokens::{AccessTokens, RefreshTokens, SigningKey};
+pub use usage::{NotRecorded, UsageLog, UsageReports, UsageRepository};
 pub use users::{Accounts, Credentials, NewUser, UserRepository};
 
 #[cfg(feature = "mocks")]
 pub use {
+    billing::{MockBilling, MockBillingRepository},
     clock::{MockClock, MockIdGenerator},
     directory::MockDirectory,
     health::MockHealth,
+    idempotency::MockIdempotencyKeys,
     limits::MockGuessLimiter,
     mocks::MockUnit,
     passwords::MockPasswordHasher,
     records::{MockActivityLog, MockAuditLog, MockTimelines},
     revocations::MockRevocations,
+    service_keys::{MockServiceKeyRepository, MockServiceKeySecrets, MockServiceKeys},
     sessions::{MockSessionRepository, MockSessions},
     store::MockStore,
     tokens::{MockAccessTokens, MockRefreshTokens},
+    usage::{MockUsageLog, MockUsageReports, MockUsageRepository},
     users::{MockAccounts, MockUserRepository},
 };

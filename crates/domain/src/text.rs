@@ -1,4 +1,4 @@
-//! What people write about themselves: bounded, without control characters, kept exactly as given.
+//! What people and programs write: bounded, without control characters, kept exactly as given.
 
 /// Why a text is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,32 +30,91 @@ fn bounded(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
     Ok(text.into())
 }
 
-/// A person's name: 1 to 200 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FullName(Box<str>);
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// A text as the database holds it: another program may have written it, so it is taken as it is.
+            #[must_use]
+            pub fn from_stored(text: String) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text! {
+    /// A person's name: 1 to 200 characters.
+    FullName
+}
 
 impl FullName {
     /// Takes a name as it is written.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         bounded(text, 200).map(Self)
     }
+}
 
-    /// A name as the database holds it: another program may have written it, so it is taken as it is.
-    #[must_use]
-    pub fn from_stored(text: String) -> Self {
-        Self(text.into())
+text! {
+    /// What a program or an administrator calls something: 1 to 100 characters.
+    Label
+}
+
+impl Label {
+    /// Takes a name as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        bounded(text, 100).map(Self)
+    }
+}
+
+text! {
+    /// A sentence that explains a record: 1 to 500 characters.
+    Description
+}
+
+impl Description {
+    /// Takes a sentence as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        bounded(text, 500).map(Self)
+    }
+}
+
+/// Why a text is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 255 printable ASCII characters")]
+pub struct InvalidIdempotencyKey;
+
+/// Under which a request or an event is known, so that it counts once however often it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey(Box<str>);
+
+impl IdempotencyKey {
+    /// Takes 1 to 255 printable ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if fits { Ok(Self(text.into())) } else { Err(InvalidIdempotencyKey) }
     }
 
-    /// The name as text.
+    /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where a person's picture is: an `http` or `https` address of at most 2,048 characters. We never fetch it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AvatarUrl(Box<str>);
+text! {
+    /// Where a person's picture is: an `http` or `https` address of at most 2,048 characters. We never fetch it.
+    AvatarUrl
+}
 
 impl AvatarUrl {
     /// Takes a web address as it is written.
@@ -70,18 +129,6 @@ impl AvatarUrl {
             return Err(InvalidText::NoUrl);
         }
         Ok(Self(text))
-    }
-
-    /// An address as the database holds it: another program may have written it, so it is taken as it is.
-    #[must_use]
-    pub fn from_stored(text: String) -> Self {
-        Self(text.into())
-    }
-
-    /// The address as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -111,6 +158,16 @@ mod tests {
         assert_eq!(FullName::parse(&"x".repeat(201)), Err(InvalidText::TooLong(200)));
         for text in ["a\0b", "a\r\nb", "a\u{1b}[31mb", "a\u{85}b"] {
             assert_eq!(FullName::parse(text), Err(InvalidText::Control), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn idempotency_keys_are_printable_ascii() {
+        for text in ["a", "2f1c0c7e-9a5b-4f0e", "with space", &"x".repeat(255)] {
+            assert_eq!(IdempotencyKey::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "ä", "a\n", "a\0", &"x".repeat(256)] {
+            assert_eq!(IdempotencyKey::parse(text), Err(InvalidIdempotencyKey), "{text:?}");
         }
     }
 

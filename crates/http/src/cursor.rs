@@ -78,6 +78,16 @@ pub(crate) fn activity(text: &str) -> Result<ActivityCursor, InvalidCursor> {
     in_time("activity", text)
 }
 
+/// A place in a list that is ordered by time: of usage or of the ledger.
+pub(crate) fn of_row(list: &str, (at, id): &(Timestamp, String)) -> String {
+    encode([list, &milliseconds(*at), id])
+}
+
+/// The place that a cursor names in the list of that name.
+pub(crate) fn row(list: &str, text: &str) -> Result<(Timestamp, String), InvalidCursor> {
+    in_time(list, text)
+}
+
 fn milliseconds(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

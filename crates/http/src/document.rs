@@ -12,14 +12,16 @@ use crate::problem::Problem;
 #[openapi(
     info(
         title = "Subtle",
-        description = "The account backend of an AI product: sign-up and sign-in with rotating sessions, and the administration \
-                       of accounts. Errors are problem details (RFC 9457).",
+        description = "The account backend of an AI product: sign-up and sign-in with rotating sessions, usage with exact costs, \
+                       quotas, a billing ledger, and the administration of accounts. Errors are problem details (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),
     tags(
         (name = "auth", description = "Coming in, staying in, leaving"),
         (name = "me", description = "What people do with their own account"),
+        (name = "usage", description = "What an AI backend tells and asks for, with a service key"),
+        (name = "billing", description = "The ledger"),
         (name = "admin", description = "What administrators do with others' accounts"),
         (name = "operations", description = "For those who run the service"),
     )
@@ -46,6 +48,11 @@ pub(crate) fn complete(document: &mut OpenApi) {
         .components
         .get_or_insert_default()
         .add_security_scheme("accessToken", SecurityScheme::Http(scheme));
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("sk_…").build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("serviceKey", SecurityScheme::Http(scheme));
     for (path, item) in &mut document.paths.paths {
         let named = path.contains('{');
         let privileged = path.starts_with("/v1/admin/");
@@ -79,7 +86,7 @@ fn complete_operation(operation: &mut Operation, named: bool, privileged: bool) 
         may.push((StatusCode::UNPROCESSABLE_ENTITY, "A parameter has an unfit value, or is not known"));
     }
     if operation.security.is_some() {
-        may.push((StatusCode::UNAUTHORIZED, "The access token is missing, expired, revoked or not valid"));
+        may.push((StatusCode::UNAUTHORIZED, "The token or key is missing, expired, revoked or not valid"));
     }
     if privileged {
         may.push((StatusCode::FORBIDDEN, "The role may not do this"));

@@ -5,9 +5,12 @@ use std::fmt;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use subtle_domain::billing::ForbiddenTransition;
 use subtle_domain::ports::{HasherBusy, StoreError};
 use subtle_domain::throttle::RetryAfter;
 use utoipa::ToSchema;
+
+use crate::routes::QuotaDto;
 
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,7 +55,7 @@ impl From<FieldErrors> for ApiError {
 /// An error as the body of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Problem {
+pub(crate) struct Problem<'a> {
     /// What kind of problem it is: stable, for programs.
     #[schema(example = "urn:subtle:problem:invalid-request")]
     r#type: String,
@@ -71,6 +74,9 @@ pub(crate) struct Problem {
     /// What is wrong with which field, where fields are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Where the quota stands that is used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<&'a QuotaDto>,
 }
 
 /// Why a request is not answered as it wished.
@@ -106,6 +112,16 @@ pub(crate) enum ApiError {
     AddressTaken,
     #[error("administrators cannot demote, disable or delete their own account")]
     OwnAccount,
+    #[error("the idempotency key was used for another request")]
+    KeyTaken,
+    #[error("{0}")]
+    Transition(ForbiddenTransition),
+    #[error("{0}")]
+    ReservationOver(String),
+    #[error("{0}")]
+    QuotaExceeded(String, Box<QuotaDto>),
+    #[error("too much usage waits to be written; try again in {} s", .0.seconds())]
+    UsageBusy(RetryAfter),
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
     #[error("{0}")]
@@ -155,6 +171,16 @@ impl ApiError {
             }
             Self::AddressTaken => (StatusCode::CONFLICT, "address-taken", "The address has an account"),
             Self::OwnAccount => (StatusCode::CONFLICT, "own-account", "Not on one's own account"),
+            Self::KeyTaken => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key was used before")
+            }
+            Self::Transition(_) => (StatusCode::CONFLICT, "forbidden-transition", "There is no such step"),
+            Self::ReservationOver(_) => {
+                (StatusCode::CONFLICT, "reservation-over", "The reservation has ended")
+            }
+            Self::QuotaExceeded(..) => {
+                (StatusCode::PAYMENT_REQUIRED, "quota-exceeded", "The quota is used up")
+            }
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
@@ -162,7 +188,9 @@ impl ApiError {
             Self::TooManyRequests(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "There were too many requests")
             }
-            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
+            Self::Busy(_) | Self::UsageBusy(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "The service is busy")
+            }
             Self::NotReady | Self::Store(StoreError::Unavailable(_) | StoreError::Again(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is unavailable")
             }
@@ -173,7 +201,7 @@ impl ApiError {
         }
     }
 
-    fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::Invalid(errors) => errors
                 .iter()
@@ -203,7 +231,7 @@ impl ApiError {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         let retry_after = match self {
-            Self::TooManyRequests(after) => Some(after.seconds()),
+            Self::TooManyRequests(after) | Self::UsageBusy(after) => Some(after.seconds()),
             Self::Busy(busy) => Some(busy.retry_after.seconds()),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
@@ -226,6 +254,7 @@ impl ApiError {
             detail: self.detail(),
             request_id: request_id.to_owned(),
             errors: if let Self::Invalid(errors) = self { errors.clone() } else { Vec::new() },
+            quota: if let Self::QuotaExceeded(_, quota) = self { Some(quota) } else { None },
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         response.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body)

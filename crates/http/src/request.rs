@@ -6,11 +6,15 @@ mod client;
 mod limits;
 mod path;
 mod query;
+mod repeat;
+mod service;
 mod text;
 
-pub(crate) use body::Json;
+pub(crate) use body::{Json, Told, parse_item};
 pub(crate) use caller::{Admin, Authenticated, Support};
 pub(crate) use client::Client;
 pub(crate) use limits::{PasswordLimit, TokenLimit};
 pub(crate) use path::Id;
 pub(crate) use query::Params;
+pub(crate) use repeat::Repeat;
+pub(crate) use service::{Ledger, Program, QuotaWrite, UsageWrite};

@@ -6,11 +6,17 @@ mod activity;
 mod admin_stats;
 mod admin_users;
 mod auth;
+mod billing;
 mod dto;
 mod health;
 mod jwks;
 mod me;
 mod my_sessions;
+mod quotas;
+mod service_keys;
+mod usage;
+
+pub(crate) use quotas::QuotaDto;
 
 /// Puts every documented route in its place.
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
@@ -29,6 +35,22 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(activity::list_mine)
         .service(activity::summarize_mine)
         .service(activity::list_theirs)
+        .service(usage::record)
+        .service(usage::list_mine)
+        .service(usage::summarize_mine)
+        .service(quotas::show_mine)
+        .service(quotas::reserve)
+        .service(quotas::settle)
+        .service(quotas::release)
+        .service(billing::create)
+        .service(billing::complete)
+        .service(billing::fail)
+        .service(billing::refund)
+        .service(billing::list_mine)
+        .service(billing::close)
+        .service(service_keys::list)
+        .service(service_keys::create)
+        .service(service_keys::revoke)
         .service(admin_stats::show)
         .service(admin_users::list)
         .service(admin_users::show)

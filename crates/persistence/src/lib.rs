@@ -4,7 +4,8 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `timelines`, `audit`, `limits`, `health`,
+//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `usage`, `billing`,
+//! `service_keys`, `idempotency`, `timelines`, `audit`, `limits`, `health`,
 //! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
 
 mod error;
@@ -19,24 +20,31 @@ mod unit_of_work;
 mod accounts;
 mod activity;
 mod audit;
+mod billing;
 mod directory;
 mod health;
+mod idempotency;
 mod limits;
 pub mod migrations;
 mod revocations;
+mod service_keys;
 mod sessions;
 mod timelines;
+mod usage;
 mod user_row;
 mod users;
 
 pub use accounts::PgAccounts;
 pub use activity::{ActivityWriter, PgActivityLog};
+pub use billing::PgBilling;
 pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use limits::PgGuessLimiter;
 pub use options::{InvalidUrl, PoolOptions};
 pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
+pub use service_keys::PgServiceKeys;
 pub use sessions::PgSessions;
 pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;
+pub use usage::{PgUsageLog, PgUsageReports, UsageWriters};

@@ -31,6 +31,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    billing_closings (user_id, month) {
+        user_id -> Text,
+        month -> Date,
+        billing_id -> Nullable<Text>,
+        total_cost -> Numeric,
+        closed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     billing_history (id) {
         id -> Text,
         user_id -> Text,
@@ -55,6 +65,29 @@ diesel::table! {
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller, key) {
+        caller -> Text,
+        key -> Text,
+        fingerprint -> Bytea,
+        answer -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    service_keys (id) {
+        id -> Text,
+        name -> Text,
+        digest -> Bytea,
+        scopes -> Array<Nullable<Text>>,
+        created_by -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -91,12 +124,47 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage_daily (user_id, day, feature_type) {
+        user_id -> Text,
+        day -> Date,
+        feature_type -> Text,
+        events -> Int8,
+        request_count -> Int8,
+        total_tokens -> Int8,
+        total_cost -> Numeric,
+    }
+}
+
+diesel::table! {
+    usage_reservations (user_id, id) {
+        id -> Text,
+        user_id -> Text,
+        feature_type -> Nullable<Text>,
+        request_count -> Int4,
+        total_tokens -> Int4,
+        total_cost -> Numeric,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+        usage_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     user_activity (id) {
         id -> Text,
         user_id -> Text,
         action -> Text,
         data -> Nullable<Jsonb>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_quotas (user_id, metric) {
+        user_id -> Text,
+        metric -> Text,
+        amount -> Nullable<Numeric>,
     }
 }
 
@@ -109,6 +177,8 @@ diesel::table! {
         total_cost -> Numeric,
         feature_type -> Nullable<Text>,
         created_at -> Timestamptz,
+        idempotency_key -> Nullable<Text>,
+        occurred_at_given -> Bool,
     }
 }
 
@@ -129,22 +199,33 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(billing_closings -> users (user_id));
 diesel::joinable!(billing_history -> users (user_id));
 diesel::joinable!(bridge_tokens -> users (user_id));
+diesel::joinable!(service_keys -> users (created_by));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sync_logs -> users (user_id));
+diesel::joinable!(usage_daily -> users (user_id));
+diesel::joinable!(usage_reservations -> users (user_id));
 diesel::joinable!(user_activity -> users (user_id));
+diesel::joinable!(user_quotas -> users (user_id));
 diesel::joinable!(user_usage_metrics -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     admin_notes,
     audit_logs,
     auth_throttle,
+    billing_closings,
     billing_history,
     bridge_tokens,
+    idempotency_keys,
+    service_keys,
     sessions,
     sync_logs,
+    usage_daily,
+    usage_reservations,
     user_activity,
+    user_quotas,
     user_usage_metrics,
     users,
 );

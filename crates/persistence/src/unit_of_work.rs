@@ -6,7 +6,10 @@
 use async_trait::async_trait;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use subtle_domain::ports::{AuditLog, SessionRepository, Store, StoreError, UnitOfWork, UserRepository};
+use subtle_domain::ports::{
+    AuditLog, BillingRepository, IdempotencyKeys, ServiceKeyRepository, SessionRepository, Store, StoreError,
+    UnitOfWork, UsageRepository, UserRepository,
+};
 use tokio::time::timeout;
 
 use crate::error::{Fault, store_error};
@@ -121,6 +124,22 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn sessions(&mut self) -> &mut dyn SessionRepository {
+        self
+    }
+
+    fn usage(&mut self) -> &mut dyn UsageRepository {
+        self
+    }
+
+    fn billing(&mut self) -> &mut dyn BillingRepository {
+        self
+    }
+
+    fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyKeys {
         self
     }
 

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use subtle_domain::ids::{ActivityId, AuditId, InvalidId, SessionId, TokenId, UserId};
+use subtle_domain::ids::{
+    ActivityId, AuditId, BillingId, InvalidId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId,
+    UserId,
+};
 use subtle_domain::ports::{Clock, IdGenerator};
 
 use crate::random;
@@ -57,13 +60,34 @@ impl IdGenerator for CuidGenerator {
         self.cuid()
     }
 
+    fn usage_id(&self) -> UsageId {
+        self.cuid()
+    }
+
+    fn reservation_id(&self, user: &UserId) -> ReservationId {
+        let own: UsageId = self.cuid();
+        known_good(ReservationId::parse(&format!("{user}.{own}")))
+    }
+
+    fn billing_id(&self) -> BillingId {
+        self.cuid()
+    }
+
+    fn service_key_id(&self) -> ServiceKeyId {
+        self.cuid()
+    }
+
     fn salt(&self) -> [u8; 16] {
         random::bytes()
     }
 }
 
 fn identifier<I: TryFrom<String, Error = InvalidId>>(text: String) -> I {
-    I::try_from(text).unwrap_or_else(|error| unreachable!("base 36 and base64url give identifiers: {error}"))
+    known_good(I::try_from(text))
+}
+
+fn known_good<I>(made: Result<I, InvalidId>) -> I {
+    made.unwrap_or_else(|error| unreachable!("base 36 and base64url give identifiers: {error}"))
 }
 
 /// The lowest `length` digits of a number.
@@ -133,8 +157,20 @@ mod tests {
         let ids = CuidGenerator::new(Arc::new(Standing));
         assert_ne!(ids.activity_id(), ids.activity_id());
         assert_ne!(ids.audit_id(), ids.audit_id());
+        assert_ne!(ids.usage_id(), ids.usage_id());
+        assert_ne!(ids.billing_id(), ids.billing_id());
+        assert_ne!(ids.service_key_id(), ids.service_key_id());
         assert_ne!(ids.token_id(), ids.token_id());
         assert_ne!(ids.salt(), ids.salt());
+    }
+
+    #[test]
+    fn a_reservation_tells_whose_it_is_and_is_new() {
+        let ids = CuidGenerator::new(Arc::new(Standing));
+        let ada = UserId::parse("ada").unwrap();
+        let (one, other) = (ids.reservation_id(&ada), ids.reservation_id(&ada));
+        assert_eq!((one.user(), one.own().len()), (&ada, 25));
+        assert_ne!(one, other);
     }
 
     #[test]

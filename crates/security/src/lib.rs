@@ -6,7 +6,7 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`service_keys`] makes the secrets of programs; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
@@ -17,6 +17,7 @@ pub mod passwords;
 mod random;
 pub mod refresh;
 pub mod secret;
+pub mod service_keys;
 
 pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
 pub use clock::SystemClock;
@@ -24,3 +25,4 @@ pub use ids::CuidGenerator;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
 pub use refresh::MacRefreshTokens;
 pub use secret::{InvalidSecret, MasterSecrets, SecretText};
+pub use service_keys::RandomServiceKeys;

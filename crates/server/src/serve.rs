@@ -6,7 +6,7 @@ mod signals;
 use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
-use subtle_persistence::{ActivityWriter, RevocationFeed, migrations};
+use subtle_persistence::{ActivityWriter, RevocationFeed, UsageWriters, migrations};
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +29,7 @@ struct Running {
     readiness: Readiness,
     feed: RevocationFeed,
     activity: ActivityWriter,
+    usage: UsageWriters,
 }
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -59,7 +60,7 @@ async fn run(
         running = start(settings, home, secrets) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity } = running;
+    let Running { server, readiness, feed, activity, usage } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -71,6 +72,9 @@ async fn run(
         }
     };
     let served = server.run(stop).await.map_err(Failure::Server);
+    if timeout(LAST_ENTRIES, usage.close()).await.is_err() {
+        tracing::warn!("the last usage could not be written in time; those who sent it were not answered");
+    }
     if timeout(LAST_ENTRIES, activity.close()).await.is_err() {
         tracing::warn!("the last entries of the activity log could not be written in time");
     }
@@ -93,7 +97,7 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     announce::cautions(settings, server.address());
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
-    Ok(Running { server, readiness, feed, activity: wired.activity })
+    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

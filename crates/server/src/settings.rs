@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use subtle_domain::quota::QuotaLimits;
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
 use subtle_security::MasterSecrets;
@@ -17,7 +18,7 @@ pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
 pub(crate) use parse::LogFormat;
 use parse::{
     DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, list, log_directive, log_format,
-    network, origin, path, rate, secrets, size, smtp_url, switch, time, unless, web_url, word,
+    network, origin, path, quota, rate, secrets, size, smtp_url, switch, time, unless, web_url, word,
 };
 pub(crate) use places::DatabaseUrl;
 
@@ -162,6 +163,14 @@ settings! {
             "Requests with a refresh token, by client address", unless("off", rate);
         Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
             "Exchanges of refresh tokens, by account", unless("off", rate);
+    }
+    "Quotas (a calendar month, UTC)" {
+        Open quota_free: QuotaLimits = "10000/10000000/5.00", "REQUESTS/TOKENS/COST",
+            "What a user of the tier free may use; none for no limit", quota;
+        Open quota_pro: QuotaLimits = "500000/500000000/200.00", "REQUESTS/TOKENS/COST",
+            "What a user of the tier pro may use", quota;
+        Open quota_enterprise: QuotaLimits = "none/none/none", "REQUESTS/TOKENS/COST",
+            "What a user of the tier enterprise may use", quota;
     }
     "Letters (accepted, but not sent by this version)" {
         Open mail_dir: Option<PathBuf> = "none", "FOLDER",

@@ -7,14 +7,16 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use subtle_application::{LimitRates, Limits, Policy, Ports};
 use subtle_domain::ports::{Clock, StoreError};
+use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
-    ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgDirectory, PgGuessLimiter, PgHealth,
-    PgSessions, PgStore, PgTimelines, PoolOptions, RevocationFeed, RevocationList,
+    ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgBilling, PgDirectory, PgGuessLimiter,
+    PgHealth, PgServiceKeys, PgSessions, PgStore, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions,
+    RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacRefreshTokens,
-    MasterSecrets, SystemClock, UnfitAccessTokens, UnfitHasher,
+    MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens, UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -38,6 +40,7 @@ pub(crate) struct Wired {
     pub(crate) database: Database,
     pub(crate) revocations: Arc<RevocationList>,
     pub(crate) activity: ActivityWriter,
+    pub(crate) usage: UsageWriters,
 }
 
 impl Wired {
@@ -63,6 +66,7 @@ pub(crate) fn wire(
     let policy = policy(settings);
     let revocations = Arc::new(RevocationList::new(policy.sessions.access_token));
     let (log, activity) = PgActivityLog::start(database.clone());
+    let (usage_log, usage) = PgUsageLog::start(database.clone(), PgUsageLog::WRITERS);
     let hashing =
         HasherSettings { cost: settings.bcrypt_cost, threads: hashing_threads, queue: settings.bcrypt_queue };
     let tokens = AccessTokenSettings {
@@ -80,6 +84,12 @@ pub(crate) fn wire(
         accounts: Arc::new(PgAccounts::new(database.clone())),
         sessions: Arc::new(PgSessions::new(database.clone())),
         directory: Arc::new(PgDirectory::new(database.clone())),
+        usage: Arc::new(PgUsageReports::new(database.clone())),
+        usage_log: Arc::new(usage_log),
+        billing: Arc::new(PgBilling::new(database.clone())),
+        service_keys: Arc::new(PgServiceKeys::new(database.clone())),
+        service_key_secrets: Arc::new(RandomServiceKeys),
+        key_cache: Arc::default(),
         guesses: Arc::new(PgGuessLimiter::new(database.clone())),
         activity: Arc::new(log),
         timelines: Arc::new(PgTimelines::new(database.clone())),
@@ -87,7 +97,7 @@ pub(crate) fn wire(
         limits: Arc::new(Limits::new(rates(settings))),
         policy,
     };
-    Ok(Wired { ports, database, revocations, activity })
+    Ok(Wired { ports, database, revocations, activity, usage })
 }
 
 fn policy(settings: &Settings) -> Policy {
@@ -100,6 +110,11 @@ fn policy(settings: &Settings) -> Policy {
         },
         guesses: settings.limit(settings.limit_password_guesses),
         require_verified_email: settings.require_verified_email,
+        tier_limits: TierLimits {
+            free: settings.quota_free.clone(),
+            pro: settings.quota_pro.clone(),
+            enterprise: settings.quota_enterprise.clone(),
+        },
     }
 }
 

@@ -18,10 +18,12 @@ pub(super) enum Actor {
     FormerAdmin,
     /// With a token from before the account was closed.
     Disabled,
+    /// With a service key of all scopes.
+    Program,
 }
 
 impl Actor {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Anonymous,
         Self::Owner,
         Self::Stranger,
@@ -30,6 +32,7 @@ impl Actor {
         Self::Admin,
         Self::FormerAdmin,
         Self::Disabled,
+        Self::Program,
     ];
 }
 
@@ -37,6 +40,7 @@ impl Actor {
 pub(super) struct Stage {
     pub(super) app: TestApp,
     admin: Person,
+    program: Person,
     database: tokio_postgres::Client,
 }
 
@@ -44,8 +48,9 @@ impl Stage {
     pub(super) async fn set() -> Self {
         let app = TestApp::start().await;
         let admin = app.person_of_role("admin").await;
+        let program = admin.program(&app).await;
         let database = app.connect().await;
-        Self { app, admin, database }
+        Self { app, admin, program, database }
     }
 
     pub(super) fn admin(&self) -> &Person {
@@ -56,6 +61,7 @@ impl Stage {
         let person = match actor {
             Actor::Anonymous => return None,
             Actor::Owner => owner.clone(),
+            Actor::Program => self.program.clone(),
             Actor::Stranger => self.app.person().await,
             Actor::Enterprise => self.person_with("subscription_tier = 'enterprise'").await,
             Actor::Support => self.person_with("role = 'support'").await,
@@ -98,14 +104,38 @@ impl Stage {
     pub(super) async fn secrets(&self) -> Vec<String> {
         let sql = "SELECT password_hash FROM users UNION ALL SELECT refresh_token FROM sessions
                    UNION ALL SELECT encode(salt, 'hex') FROM sessions
-                   UNION ALL SELECT encode(salt, 'base64') FROM sessions";
+                   UNION ALL SELECT encode(salt, 'base64') FROM sessions
+                   UNION ALL SELECT encode(digest, 'hex') FROM service_keys
+                   UNION ALL SELECT encode(digest, 'base64') FROM service_keys";
         self.database.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
     /// What of the owner's an operation's path names.
-    pub(super) fn id_in(operation: &Operation, owner: &Person) -> String {
-        let id = if operation.path.contains("/sessions/") { &owner.session } else { &owner.id };
-        id.clone()
+    pub(super) async fn id_in(&self, operation: &Operation, owner: &Person) -> String {
+        let (app, program) = (&self.app, &self.program);
+        let made = match operation.path.as_str() {
+            path if path.contains("/sessions/") => return owner.session.clone(),
+            path if path.starts_with("/v1/usage/reservations/{id}") => {
+                let hold = json!({"userId": owner.id, "totalTokens": 1});
+                program.send_json(app, "POST", "/v1/usage/reservations", &hold).await
+            }
+            path if path.starts_with("/v1/billing/{id}") => {
+                let request = app.request("POST", "/v1/billing").bearer_auth(&program.access);
+                let request = request.header("idempotency-key", fresh_email());
+                let bill = Answer::of(request.json(&json!({"userId": owner.id, "amount": "1"}))).await;
+                if path.ends_with("/refund") {
+                    let complete = format!("/v1/billing/{}/complete", bill.str("/id"));
+                    program.send(app, "POST", &complete).await.expect(200);
+                }
+                bill
+            }
+            "/v1/admin/service-keys/{id}" => {
+                let key = json!({"name": "a key", "scopes": ["usage:write"]});
+                self.admin.send_json(app, "POST", "/v1/admin/service-keys", &key).await
+            }
+            _ => return owner.id.clone(),
+        };
+        made.expect(201).str("/id").to_owned()
     }
 
     pub(super) async fn call(
@@ -118,6 +148,9 @@ impl Stage {
         let mut request = self.app.request(&operation.method, &operation.path.replace("{id}", id));
         if let Some(caller) = caller {
             request = request.bearer_auth(&caller.access);
+        }
+        if operation.is("POST", "/v1/billing") {
+            request = request.header("idempotency-key", fresh_email());
         }
         if operation.takes_body() {
             request = request.json(&body(operation, caller.unwrap_or(owner), owner));
@@ -137,6 +170,14 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
             json!({"currentPassword": caller.password, "newPassword": "another secret 9"})
         }
         ("PATCH", "/v1/admin/users/{id}") => json!({"subscriptionTier": "pro", "fullName": "Augusta"}),
+        ("POST", "/v1/usage/events") => {
+            json!({"events": [{"userId": owner.id, "totalTokens": 1, "totalCost": "0.1"}]})
+        }
+        ("POST", "/v1/usage/reservations") => json!({"userId": owner.id, "totalTokens": 1}),
+        ("POST", "/v1/usage/reservations/{id}/settle") => json!({"totalTokens": 1, "totalCost": "0.1"}),
+        ("POST", "/v1/billing") => json!({"userId": owner.id, "amount": "12.50"}),
+        ("POST", "/v1/admin/billing/close") => json!({"month": "2020-01"}),
+        ("POST", "/v1/admin/service-keys") => json!({"name": "a key", "scopes": ["usage:write"]}),
         (method, path) => panic!("{method} {path} needs a body here"),
     }
 }

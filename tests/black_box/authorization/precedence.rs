@@ -28,7 +28,7 @@ async fn a_wrong_request_of_who_may_not_make_it_is_refused_for_that_alone() {
             ask_wrongly(&stage, &operation, None).await.expect_problem(401, "authentication-required");
             ask_wrongly(&stage, &operation, Some("x")).await.expect_problem(401, "invalid-token");
         }
-        if matches!(who, Who::Staff | Who::Administrators) {
+        if matches!(who, Who::Staff | Who::Administrators | Who::Billers) {
             ask_wrongly(&stage, &operation, Some(&ada.access)).await.expect_problem(403, "forbidden");
         }
     }

@@ -11,6 +11,10 @@ pub(super) enum Who {
     Staff,
     /// Who has the role `admin`.
     Administrators,
+    /// Who has a service key.
+    Programs,
+    /// Who has a service key, or the role `admin`.
+    Billers,
 }
 
 /// The rule of an operation. A new one outside of these needs a line here, on purpose.
@@ -21,6 +25,8 @@ pub(super) fn rule(operation: &Operation) -> Who {
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
         ("GET", "/v1/admin/users/{id}/activity") => Who::Staff,
         (_, path) if path.starts_with("/v1/admin/") => Who::Administrators,
+        (_, path) if path.starts_with("/v1/usage/") => Who::Programs,
+        ("POST", path) if path == "/v1/billing" || path.starts_with("/v1/billing/") => Who::Billers,
         (method, path) => panic!("{method} {path} has no rule: who may call it?"),
     }
 }

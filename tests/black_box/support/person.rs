@@ -60,6 +60,19 @@ impl Person {
         Answer::of(request.bearer_auth(&self.access)).await
     }
 
+    /// A service key of these scopes, made by them: an administrator.
+    pub(crate) async fn service_key(&self, app: &TestApp, scopes: &[&str]) -> String {
+        let body = json!({"name": "gateway", "scopes": scopes});
+        let made = self.send_json(app, "POST", "/v1/admin/service-keys", &body).await.expect(201);
+        made.str("/key").to_owned()
+    }
+
+    /// A program with a key of all scopes, made by them.
+    pub(crate) async fn program(&self, app: &TestApp) -> Self {
+        let scopes = ["usage:write", "billing:write", "activity:write", "quota:write"];
+        Self { access: self.service_key(app, &scopes).await, ..self.clone() }
+    }
+
     /// Sends a request with a body and their access token.
     pub(crate) async fn send_json(&self, app: &TestApp, method: &str, path: &str, body: &Value) -> Answer {
         Answer::of(app.request(method, path).bearer_auth(&self.access).json(body)).await

@@ -18,16 +18,30 @@ WITH new AS (
 )
 INSERT INTO added SELECT email FROM new;
 
-INSERT INTO user_usage_metrics (user_id, request_count, total_tokens, total_cost, feature_type)
-SELECT
-    u.id,
-    floor(random() * 100 + 1)::INT,
-    floor(random() * 10000 + 100)::INT,
-    round((random() * 50 + 1)::NUMERIC, 2),
-    (ARRAY['chat', 'completion', 'analysis'])[1 + floor(random() * 3)::INT]
-FROM users u
-JOIN seeded s ON s.email = lower(u.email)
-WHERE NOT EXISTS (SELECT FROM user_usage_metrics m WHERE m.user_id = u.id);
+-- The daily sums are kept in the statement that writes the rows, as the service does.
+WITH used AS (
+    INSERT INTO user_usage_metrics (user_id, request_count, total_tokens, total_cost, feature_type)
+    SELECT
+        u.id,
+        floor(random() * 100 + 1)::INT,
+        floor(random() * 10000 + 100)::INT,
+        round((random() * 50 + 1)::NUMERIC, 2),
+        (ARRAY['chat', 'completion', 'analysis'])[1 + floor(random() * 3)::INT]
+    FROM users u
+    JOIN seeded s ON s.email = lower(u.email)
+    WHERE NOT EXISTS (SELECT FROM user_usage_metrics m WHERE m.user_id = u.id)
+    RETURNING user_id, created_at, feature_type, request_count, total_tokens, total_cost
+)
+INSERT INTO usage_daily AS daily (user_id, day, feature_type, events, request_count, total_tokens, total_cost)
+SELECT user_id, (created_at AT TIME ZONE 'UTC')::date AS day, coalesce(feature_type, '') AS feature,
+    count(*), sum(request_count), sum(total_tokens), sum(total_cost)
+FROM used
+GROUP BY user_id, day, feature
+ON CONFLICT (user_id, day, feature_type) DO UPDATE SET
+    events = daily.events + excluded.events,
+    request_count = daily.request_count + excluded.request_count,
+    total_tokens = daily.total_tokens + excluded.total_tokens,
+    total_cost = daily.total_cost + excluded.total_cost;
 
 SELECT
     u.email,

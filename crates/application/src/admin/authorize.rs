@@ -1,7 +1,7 @@
 use subtle_domain::ids::UserId;
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
-use subtle_domain::user::{Role, Standing};
+use subtle_domain::user::{Role, Standing, User};
 
 use crate::Ports;
 use crate::sessions::Caller;
@@ -19,10 +19,38 @@ pub enum Privilege {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Privileged {
     user_id: UserId,
+    privilege: Privilege,
     client: ClientInfo,
 }
 
+impl Privilege {
+    /// Whether an account holds it: an active one, by its role. A tier never does.
+    fn held_by(self, user: Option<User>) -> Result<User, Forbidden> {
+        let user = user.filter(|user| user.standing() == Standing::Active).ok_or(Forbidden::Closed)?;
+        let granted = match self {
+            Self::Support => user.role.may_support(),
+            Self::Administer => user.role.may_administer(),
+        };
+        if granted { Ok(user) } else { Err(Forbidden::Role(user.role)) }
+    }
+}
+
 impl Privileged {
+    /// Asks again, within a unit of work, whether they hold the privilege, and sees to it that they do until its end. Since the
+    /// request was authorized its body had time to arrive, and others to act.
+    pub(crate) async fn confirm(
+        &self,
+        unit: &mut dyn UnitOfWork,
+    ) -> Result<Result<(), Forbidden>, StoreError> {
+        let user = unit.users().lock(&self.user_id).await?;
+        Ok(self.still_held_by(user))
+    }
+
+    /// As [`Privileged::confirm`], of an account that was locked already.
+    pub(crate) fn still_held_by(&self, user: Option<User>) -> Result<(), Forbidden> {
+        self.privilege.held_by(user).map(drop)
+    }
+
     /// Who they are.
     #[must_use]
     pub fn user_id(&self) -> &UserId {
@@ -53,27 +81,34 @@ pub enum Forbidden {
 /// Asks the database whether the caller holds a privilege now, whatever their token says: a demotion counts at once
 /// (ASVS 8.3.2).
 pub async fn authorize(ports: &Ports, caller: Caller, privilege: Privilege) -> Result<Privileged, Forbidden> {
-    let user = ports.accounts.find(&caller.user_id).await?;
-    let user = user.filter(|user| user.standing() == Standing::Active).ok_or(Forbidden::Closed)?;
-    let granted = match privilege {
-        Privilege::Support => user.role.may_support(),
-        Privilege::Administer => user.role.may_administer(),
-    };
-    if !granted {
-        tracing::warn!(user = %user.id, role = %user.role, ?privilege, "a privilege was refused");
-        return Err(Forbidden::Role(user.role));
+    let found = ports.accounts.find(&caller.user_id).await?;
+    match privilege.held_by(found) {
+        Ok(user) => Ok(Privileged { user_id: user.id, privilege, client: caller.client }),
+        Err(refused) => {
+            tracing::warn!(user = %caller.user_id, ?privilege, "a privilege was refused: {refused}");
+            Err(refused)
+        }
     }
-    Ok(Privileged { user_id: user.id, client: caller.client })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::test_ports::{self, NOW, ada, caller};
-    use subtle_domain::user::{SubscriptionTier, User};
+    use subtle_domain::ports::MockUnit;
+    use subtle_domain::user::SubscriptionTier;
 
     pub(crate) fn grace() -> Privileged {
-        Privileged { user_id: UserId::parse("grace").unwrap(), client: ClientInfo::default() }
+        let client = ClientInfo::default();
+        Privileged { user_id: UserId::parse("grace").unwrap(), privilege: Privilege::Administer, client }
+    }
+
+    /// A unit of work in which Grace has this role by now.
+    pub(crate) fn unit_of_grace(role: Role) -> MockUnit {
+        let mut unit = MockUnit::default();
+        let now = User { id: grace().user_id().clone(), role, ..ada() };
+        unit.users.expect_lock().withf(|id| id.as_str() == "grace").returning(move |_| Ok(Some(now.clone())));
+        unit
     }
 
     async fn ask(user: User, privilege: Privilege) -> Result<Privileged, Forbidden> {

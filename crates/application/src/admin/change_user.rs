@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 
 use subtle_domain::Timestamp;
-use subtle_domain::audit::{self, AuditAction, AuditEntry, Origin};
+use subtle_domain::audit::{self, AuditAction, AuditEntry};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
 use subtle_domain::session::RevocationReason;
@@ -10,6 +10,7 @@ use subtle_domain::user::{Standing, User, UserChange};
 use super::{Forbidden, Privileged};
 use crate::Ports;
 use crate::accounts::erase_within;
+use crate::actor::{Actor, Told};
 use crate::again::again;
 
 /// Why an account stays as it was.
@@ -105,8 +106,7 @@ async fn attempt(
 ) -> Result<Outcome, StoreError> {
     let mut unit = ports.store.begin().await?;
     let (actor, subject) = lock_both(unit.as_mut(), by.user_id(), id).await?;
-    // Since the request was authorized its body had time to arrive, and others to act.
-    if let Err(why) = may_administer(actor) {
+    if let Err(why) = by.still_held_by(actor) {
         unit.rollback().await?;
         return Ok(Outcome::Forbidden(why));
     }
@@ -142,11 +142,6 @@ async fn lock_both(
             (users.lock(actor).await?, subject)
         }
     })
-}
-
-fn may_administer(actor: Option<User>) -> Result<(), Forbidden> {
-    let actor = actor.filter(|actor| actor.standing() == Standing::Active).ok_or(Forbidden::Closed)?;
-    if actor.role.may_administer() { Ok(()) } else { Err(Forbidden::Role(actor.role)) }
 }
 
 async fn apply(
@@ -195,15 +190,8 @@ fn entry(
         Step::Enable => AuditAction::UserEnabled,
         Step::Erase => AuditAction::UserDeleted,
     };
-    AuditEntry {
-        id: ports.ids.audit_id(),
-        actor: by.user_id().clone(),
-        subject: Some(after.id.clone()),
-        action,
-        changes: audit::changes(before, after),
-        origin: Origin::Http(by.client().ip_address),
-        at: now,
-    }
+    let told = Told { changes: audit::changes(before, after), facts: Vec::new() };
+    ports.audit_entry(&Actor::from(by), action, Some(&after.id), told, now)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use subtle_domain::Timestamp;
-use subtle_domain::audit::{self, AuditAction, AuditEntry, Origin};
+use subtle_domain::audit::{self, AuditAction, Origin};
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::SessionId;
 use subtle_domain::password::{Password, PasswordHash};
@@ -8,6 +8,7 @@ use subtle_domain::session::{ClientInfo, RevocationReason};
 use subtle_domain::user::{Role, User};
 
 use crate::Ports;
+use crate::actor::{Actor, Told};
 use crate::again::again;
 
 /// An administrator to be made from the command line.
@@ -73,15 +74,9 @@ async fn store(
         (CreatedAdmin::Promoted(user), changes, ended)
     };
     let (CreatedAdmin::New(user) | CreatedAdmin::Promoted(user)) = &created;
-    let entry = AuditEntry {
-        id: ports.ids.audit_id(),
-        actor: user.id.clone(),
-        subject: Some(user.id.clone()),
-        action: AuditAction::UserCreated,
-        changes,
-        origin: Origin::CommandLine,
-        at: now,
-    };
+    let by = Actor { id: user.id.clone(), origin: Origin::CommandLine };
+    let told = Told { changes, facts: Vec::new() };
+    let entry = ports.audit_entry(&by, AuditAction::UserCreated, Some(&user.id), told, now);
     unit.audit().append(&entry).await?;
     unit.commit().await?;
     Ok((created, ended))

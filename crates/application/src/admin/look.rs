@@ -59,6 +59,6 @@ mod tests {
         mocks.accounts.expect_find().returning(|_| Ok(Some(User { disabled_at: Some(NOW), ..ada() })));
         mocks.timelines.expect_activity().returning(|_, _, _| Ok(Vec::new()));
         let shown = list_user_activity(&mocks.ports(), &grace(), &ada().id, None, 10).await.unwrap();
-        assert_eq!(shown, Some(ActivityPage { rows: Vec::new(), next: None }));
+        assert_eq!(shown, Some(ActivityPage { items: Vec::new(), next: None }));
     }
 }

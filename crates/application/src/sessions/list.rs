@@ -4,19 +4,13 @@ use subtle_domain::ports::StoreError;
 use subtle_domain::session::Session;
 
 use super::Caller;
-use crate::Ports;
+use crate::{Page, Ports};
 
 /// A place in a list of sessions: behind the one last used then, of that identifier.
 pub type SessionCursor = (Timestamp, SessionId);
 
 /// A page of sessions, last used first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionPage {
-    /// The sessions.
-    pub sessions: Vec<Session>,
-    /// Where the next page begins, if there is more.
-    pub next: Option<SessionCursor>,
-}
+pub type SessionPage = Page<Session, SessionCursor>;
 
 /// Shows the caller's live sessions.
 pub async fn list_sessions(
@@ -26,14 +20,9 @@ pub async fn list_sessions(
     limit: u32,
 ) -> Result<SessionPage, StoreError> {
     let (policy, now) = (&ports.policy.sessions, ports.clock.now());
-    // One more than asked for tells whether there is a next page.
-    let mut sessions =
-        ports.sessions.live(&caller.user_id, policy, now, after, limit.saturating_add(1)).await?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = sessions.len() > wanted;
-    sessions.truncate(wanted);
-    let next = sessions.last().filter(|_| more).map(|last| (last.last_used_at, last.id.clone()));
-    Ok(SessionPage { sessions, next })
+    let reach = SessionPage::reach(limit);
+    let sessions = ports.sessions.live(&caller.user_id, policy, now, after, reach).await?;
+    Ok(Page::of(sessions, limit, |last| (last.last_used_at, last.id.clone())))
 }
 
 #[cfg(test)]
@@ -50,7 +39,7 @@ mod tests {
             .withf(|_, _, _, _, limit| *limit == 3)
             .returning(|_, _, _, _, _| Ok(vec![session(); 3]));
         let page = list_sessions(&mocks.ports(), &caller(), None, 2).await.unwrap();
-        assert_eq!(page.sessions.len(), 2);
+        assert_eq!(page.items.len(), 2);
         assert_eq!(page.next, Some((session().last_used_at, session().id)));
     }
 
@@ -59,6 +48,6 @@ mod tests {
         let mut mocks = test_ports::Mocks::default();
         mocks.sessions.expect_live().returning(|_, _, _, _, _| Ok(vec![session(); 2]));
         let page = list_sessions(&mocks.ports(), &caller(), None, 2).await.unwrap();
-        assert_eq!((page.sessions.len(), page.next), (2, None));
+        assert_eq!((page.items.len(), page.next), (2, None));
     }
 }

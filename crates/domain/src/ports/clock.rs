@@ -1,5 +1,7 @@
 use crate::Timestamp;
-use crate::ids::{ActivityId, AuditId, SessionId, TokenId, UserId};
+use crate::ids::{
+    ActivityId, AuditId, BillingId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+};
 
 /// The time. Read once per use case and passed on as a value.
 #[cfg_attr(feature = "mocks", mockall::automock)]
@@ -21,6 +23,14 @@ pub trait IdGenerator: Send + Sync {
     fn activity_id(&self) -> ActivityId;
     /// For a row of the audit trail.
     fn audit_id(&self) -> AuditId;
+    /// For a row of usage.
+    fn usage_id(&self) -> UsageId;
+    /// For a hold on a user's budget.
+    fn reservation_id(&self, user: &UserId) -> ReservationId;
+    /// For a record of the ledger.
+    fn billing_id(&self) -> BillingId;
+    /// For a service key.
+    fn service_key_id(&self) -> ServiceKeyId;
     /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).
     fn salt(&self) -> [u8; 16];
 }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    AuditLog, MockAuditLog, MockSessionRepository, MockUserRepository, SessionRepository, StoreError,
-    UnitOfWork, UserRepository,
+    AuditLog, BillingRepository, IdempotencyKeys, MockAuditLog, MockBillingRepository, MockIdempotencyKeys,
+    MockServiceKeyRepository, MockSessionRepository, MockUsageRepository, MockUserRepository,
+    ServiceKeyRepository, SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -15,6 +16,14 @@ pub struct MockUnit {
     pub users: MockUserRepository,
     /// Its sessions.
     pub sessions: MockSessionRepository,
+    /// Its usage and holds.
+    pub usage: MockUsageRepository,
+    /// Its ledger.
+    pub billing: MockBillingRepository,
+    /// Its service keys.
+    pub service_keys: MockServiceKeyRepository,
+    /// Its keys of repeated requests.
+    pub idempotency: MockIdempotencyKeys,
     /// Its audit trail.
     pub audit: MockAuditLog,
     /// Becomes true on commit.
@@ -29,6 +38,22 @@ impl UnitOfWork for MockUnit {
 
     fn sessions(&mut self) -> &mut dyn SessionRepository {
         &mut self.sessions
+    }
+
+    fn usage(&mut self) -> &mut dyn UsageRepository {
+        &mut self.usage
+    }
+
+    fn billing(&mut self) -> &mut dyn BillingRepository {
+        &mut self.billing
+    }
+
+    fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {
+        &mut self.service_keys
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyKeys {
+        &mut self.idempotency
     }
 
     fn audit(&mut self) -> &mut dyn AuditLog {

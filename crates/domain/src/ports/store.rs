@@ -2,7 +2,10 @@ use std::error::Error;
 
 use async_trait::async_trait;
 
-use super::{AuditLog, SessionRepository, UserRepository};
+use super::{
+    AuditLog, BillingRepository, IdempotencyKeys, ServiceKeyRepository, SessionRepository, UsageRepository,
+    UserRepository,
+};
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,14 @@ pub trait UnitOfWork: Send {
     fn users(&mut self) -> &mut dyn UserRepository;
     /// Sessions.
     fn sessions(&mut self) -> &mut dyn SessionRepository;
+    /// Usage and holds.
+    fn usage(&mut self) -> &mut dyn UsageRepository;
+    /// The ledger.
+    fn billing(&mut self) -> &mut dyn BillingRepository;
+    /// Service keys.
+    fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
+    /// Keys of repeated requests.
+    fn idempotency(&mut self) -> &mut dyn IdempotencyKeys;
     /// The audit trail.
     fn audit(&mut self) -> &mut dyn AuditLog;
     /// Makes all of it so.

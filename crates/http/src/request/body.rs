@@ -20,43 +20,91 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let head = check_head(request);
-        let payload = payload.take();
-        let progress = request.conn_data::<Progress>().cloned();
-        async move {
-            let (settings, announced) = head?;
-            if let Some(progress) = &progress {
-                progress.begin_body();
-            }
-            let body =
-                tokio::time::timeout(settings.body_deadline, read(payload, settings.max_body, announced));
-            let body = body.await;
-            if let Some(progress) = &progress {
-                progress.end_body();
-            }
-            parse(&body.map_err(|_elapsed| ApiError::RequestTimeout)??).map(Self)
-        }
-        .boxed_local()
+        let body = json_bytes(request, payload);
+        async move { parse(&body.await?).map(Self) }.boxed_local()
     }
 }
 
-fn check_head(request: &HttpRequest) -> Result<(Data<Settings>, usize), ApiError> {
+/// A body of one JSON document, or of one in each line (`application/x-ndjson`).
+pub(crate) enum Told<T> {
+    /// One document.
+    Whole(T),
+    /// Lines.
+    Lines(Bytes),
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Told<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if essence(request) == NDJSON {
+            let body = bytes(request, payload, NDJSON);
+            return async move { Ok(Self::Lines(body.await?)) }.boxed_local();
+        }
+        let body = json_bytes(request, payload);
+        async move { parse(&body.await?).map(Self::Whole) }.boxed_local()
+    }
+}
+
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+
+/// The bytes of a JSON body.
+pub(super) fn json_bytes(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> LocalBoxFuture<'static, Result<Bytes, ApiError>> {
+    bytes(request, payload, JSON)
+}
+
+fn bytes(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    wanted: &str,
+) -> LocalBoxFuture<'static, Result<Bytes, ApiError>> {
+    let head = check_head(request, wanted);
+    let payload = payload.take();
+    let progress = request.conn_data::<Progress>().cloned();
+    async move {
+        let (settings, announced) = head?;
+        if let Some(progress) = &progress {
+            progress.begin_body();
+        }
+        let body = tokio::time::timeout(settings.body_deadline, read(payload, settings.max_body, announced));
+        let body = body.await;
+        if let Some(progress) = &progress {
+            progress.end_body();
+        }
+        body.map_err(|_elapsed| ApiError::RequestTimeout)?
+    }
+    .boxed_local()
+}
+
+/// The type of the body, without its parameters.
+fn essence(request: &HttpRequest) -> String {
+    let content_type = only(request.headers(), &header::CONTENT_TYPE).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn check_head(request: &HttpRequest, wanted: &str) -> Result<(Data<Settings>, usize), ApiError> {
     let settings = request.app_data::<Data<Settings>>().ok_or(ApiError::Internal)?;
     let headers = request.headers();
     let length = only(headers, &header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0);
     if length > settings.max_body {
         return Err(ApiError::TooLarge(settings.max_body));
     }
-    let wanted = "the body must be application/json in UTF-8, without a Content-Encoding";
     let content_type = only(headers, &header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-    let (essence, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+    let parameters = content_type.split_once(';').map_or("", |(_, parameters)| parameters);
     let utf8 =
         parameters.trim().is_empty() || matches!(parameters.trim(), "charset=utf-8" | "charset=\"utf-8\"");
     let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-    if essence.trim() == "application/json" && utf8 && plain {
+    if essence(request) == wanted && utf8 && plain {
         Ok((settings.clone(), length))
     } else {
-        Err(ApiError::UnsupportedMediaType(wanted.to_owned()))
+        Err(ApiError::UnsupportedMediaType(format!(
+            "the body must be {wanted} in UTF-8, without a Content-Encoding"
+        )))
     }
 }
 
@@ -75,7 +123,7 @@ async fn read(mut payload: Payload, most: usize, announced: usize) -> Result<Byt
     Ok(body.freeze())
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut errors = FieldErrors::default();
     if says_nul(body) {
         errors.note("", "must not contain NUL characters");
@@ -90,6 +138,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
     json.end().map_err(|error| ApiError::Malformed(format!("the body is not one JSON document: {error}")))?;
     Ok(value)
+}
+
+/// One of many documents, which is judged on its own.
+pub(crate) fn parse_item<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    parse(json).map_err(|error| error.detail())
 }
 
 /// What can't be read at all is malformed; what can be read and does not fit names its field.

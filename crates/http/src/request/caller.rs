@@ -59,7 +59,7 @@ impl<T: FromRequest + 'static> FromRequest for Support<T> {
     }
 }
 
-async fn granted<T: FromRequest>(
+pub(super) async fn granted<T: FromRequest>(
     request: HttpRequest,
     mut payload: Payload,
     privilege: Privilege,
@@ -69,7 +69,8 @@ async fn granted<T: FromRequest>(
     Ok((by, asked))
 }
 
-fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
+/// The token that a request came with.
+pub(super) fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     if !request.headers().contains_key(header::AUTHORIZATION) {
         return Err(ApiError::AuthenticationRequired);
     }
@@ -79,12 +80,16 @@ fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(refused());
     }
-    let client = client::of(request)?;
-    authenticate(ports(request)?, token.trim(), client)
+    Ok(token.trim())
+}
+
+fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let token = bearer(request)?;
+    authenticate(ports(request)?, token, client::of(request)?)
         .map_err(|error| ApiError::InvalidToken(error.to_string()))
 }
 
-fn ports(request: &HttpRequest) -> Result<&Data<Ports>, ApiError> {
+pub(super) fn ports(request: &HttpRequest) -> Result<&Data<Ports>, ApiError> {
     request.app_data::<Data<Ports>>().ok_or(ApiError::Internal)
 }
 

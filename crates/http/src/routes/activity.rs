@@ -51,7 +51,7 @@ pub(super) struct ActivityList {
 impl From<ActivityPage> for ActivityList {
     fn from(page: ActivityPage) -> Self {
         let next_cursor = page.next.as_ref().map(cursor::of_activity);
-        Self { items: page.rows.into_iter().map(ActivityDto::from).collect(), next_cursor }
+        Self { items: page.items.into_iter().map(ActivityDto::from).collect(), next_cursor }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn list(
     let (after, limit) = query.0.part(cursor::sessions)?;
     let page = sessions::list_sessions(&ports, &caller.0, after, limit).await?;
     Ok(HttpResponse::Ok().json(SessionList {
-        items: page.sessions.iter().map(|session| SessionDto::new(session, &caller.0.session_id)).collect(),
+        items: page.items.iter().map(|session| SessionDto::new(session, &caller.0.session_id)).collect(),
         next_cursor: page.next.as_ref().map(cursor::of_sessions),
     }))
 }

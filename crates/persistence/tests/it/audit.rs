@@ -17,6 +17,7 @@ fn entry(id: &str, origin: Origin) -> AuditEntry {
             FieldChange { field: "role", before: Some("user".into()), after: Some("admin".into()) },
             FieldChange { field: "fullName", before: None, after: None },
         ],
+        facts: Vec::new(),
         origin,
         at: start(),
     }

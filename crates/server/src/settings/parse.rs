@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use subtle_domain::decimal;
+use subtle_domain::quota::{Limit, QuotaLimits};
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
 use subtle_persistence::PoolOptions;
@@ -137,6 +139,23 @@ pub(super) fn size(text: &str, least: usize, most: usize) -> Parsed<usize> {
     bytes.filter(within).ok_or(()).or_else(|()| {
         unfit(format_args!("must be a size from {least} to {most} bytes, such as 64KiB or 1MiB"))
     })
+}
+
+/// `10000/10000000/5.00`: requests, tokens and US dollars; `none` is no limit.
+pub(super) fn quota(text: &str) -> Parsed<QuotaLimits> {
+    let limit = |text: &str, integer, scale| match text {
+        "none" => Some(Limit::Unlimited),
+        amount => decimal::parse(amount, integer, scale).ok().map(Limit::AtMost),
+    };
+    let parse = || {
+        let mut parts = text.split('/');
+        let requests = limit(parts.next()?, 15, 0)?;
+        let tokens = limit(parts.next()?, 15, 0)?;
+        let cost = limit(parts.next()?, 10, 10)?;
+        parts.next().is_none().then_some(QuotaLimits { requests, tokens, cost })
+    };
+    let fit = "must be requests/tokens/cost, such as 10000/10000000/5.00, each of them a number or none";
+    parse().ok_or(()).or_else(|()| unfit(fit))
 }
 
 /// `10/10m`: ten at once, and all ten again after ten minutes.
@@ -282,6 +301,23 @@ mod tests {
             ("99999999999999999999MiB", None),
         ] {
             assert_eq!(size(text, 1024, 2 << 20).ok(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_three_limits() {
+        let free = Some(QuotaLimits::at_most(10_000, 10_000_000, 5));
+        for (text, parsed) in [
+            ("10000/10000000/5.00", free),
+            ("none/none/none", Some(QuotaLimits::UNLIMITED)),
+            ("10000/10000000", None),
+            ("1/2/3/4", None),
+            ("-1/2/3", None),
+            ("1.5/2/3", None),
+            ("1e3/2/3", None),
+            ("//", None),
+        ] {
+            assert_eq!(quota(text).ok(), parsed, "{text:?}");
         }
     }
 

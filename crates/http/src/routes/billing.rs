@@ -1,0 +1,341 @@
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use serde::{Deserialize, Serialize};
+use subtle_application::Ports;
+use subtle_application::billing::{self, AdvanceError, Biller, CloseError, CreateBillError, NewBill};
+use subtle_domain::billing::{BillingRecord, BillingStatus, BillingTotal};
+use subtle_domain::ids::{BillingId, UserId};
+use subtle_domain::money::{Amount, Currency};
+use subtle_domain::text::Description;
+use subtle_domain::usage::Month;
+use utoipa::ToSchema;
+
+use super::dto::{ListQuery, time};
+use super::quotas::unknown_user;
+use crate::cursor;
+use crate::problem::{ApiError, FieldErrors};
+use crate::request::{Admin, Authenticated, Id, Json, Ledger, Params, Repeat};
+
+/// What cursors of this list are called.
+const LIST: &str = "billing";
+
+/// A record of the ledger.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = BillingRecord)]
+pub(super) struct RecordDto {
+    #[schema(example = "cmb3x0f5e0007abcd1234efgh")]
+    id: String,
+    #[schema(example = "cmb3x0f5e0000abcd1234efgh")]
+    user_id: String,
+    /// With two decimals.
+    #[schema(example = "12.50")]
+    amount: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: String,
+    /// `pending`, `completed`, `failed` or `refunded`.
+    #[schema(example = "pending")]
+    status: &'static str,
+    #[schema(example = "Usage of 2026-10: 12.4999999999 USD")]
+    description: Option<String>,
+    #[schema(format = DateTime, example = "2026-11-25T08:00:00.000Z")]
+    created_at: String,
+}
+
+impl From<&BillingRecord> for RecordDto {
+    fn from(record: &BillingRecord) -> Self {
+        Self {
+            id: record.id.to_string(),
+            user_id: record.user_id.to_string(),
+            amount: record.amount.to_string(),
+            currency: record.currency.clone(),
+            status: record.status.as_str(),
+            description: record.description.as_ref().map(|text| text.as_str().to_owned()),
+            created_at: time(record.created_at),
+        }
+    }
+}
+
+/// What records of one currency and status add up to.
+#[derive(Serialize, ToSchema)]
+struct TotalDto {
+    #[schema(example = "USD")]
+    currency: String,
+    #[schema(example = "completed")]
+    status: &'static str,
+    #[schema(example = 3)]
+    records: i64,
+    /// With two decimals.
+    #[schema(example = "37.50")]
+    amount: String,
+}
+
+impl From<&BillingTotal> for TotalDto {
+    fn from(total: &BillingTotal) -> Self {
+        Self {
+            currency: total.currency.clone(),
+            status: total.status.as_str(),
+            records: total.records,
+            amount: subtle_domain::decimal::print(&total.amount, Amount::SCALE),
+        }
+    }
+}
+
+/// A page of the ledger, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BillingList {
+    items: Vec<RecordDto>,
+    /// Where the next page begins; null on the last.
+    next_cursor: Option<String>,
+    /// What all pages add up to, by currency and status.
+    totals: Vec<TotalDto>,
+}
+
+/// A record to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct BillRequest {
+    /// Who owes it.
+    #[schema(example = "cmb3x0f5e0000abcd1234efgh")]
+    user_id: String,
+    /// Above zero, with up to two decimals.
+    #[schema(example = "12.50")]
+    amount: String,
+    /// ISO 4217, in capitals.
+    #[schema(example = "USD", default = "USD")]
+    currency: Option<String>,
+    /// What for: 1 to 500 characters.
+    #[schema(example = "Top-up")]
+    description: Option<String>,
+}
+
+impl BillRequest {
+    fn into_bill(self) -> Result<NewBill, ApiError> {
+        let mut errors = FieldErrors::default();
+        let user_id = errors.take("userId", UserId::parse(&self.user_id));
+        let amount = errors.take("amount", Amount::parse(&self.amount));
+        let currency = self.currency.as_deref().map_or(Ok(Currency::USD), Currency::parse);
+        let currency = errors.take("currency", currency);
+        let description = self.description.as_deref().map(Description::parse).transpose();
+        let description = errors.take("description", description);
+        match (user_id, amount, currency, description) {
+            (Some(user_id), Some(amount), Some(currency), Some(description)) => {
+                Ok(NewBill { user_id, amount, currency, description })
+            }
+            _ => Err(errors.into()),
+        }
+    }
+}
+
+/// Make a record of the ledger.
+///
+/// It is `pending`. For administrators, and for service keys of the scope `billing:write`.
+#[utoipa::path(
+    operation_id = "createBillingRecord",
+    tag = "billing",
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters")),
+    request_body = BillRequest,
+    responses(
+        (status = 201, description = "The record", body = RecordDto),
+        (status = 403, description = "The key lacks the scope, or the role may not do this"),
+    ),
+    security(("serviceKey" = []), ("accessToken" = []))
+)]
+#[post("/v1/billing")]
+pub(super) async fn create(
+    ports: Data<Ports>,
+    Ledger { by, asked }: Ledger<Repeat<BillRequest>>,
+) -> Result<HttpResponse, ApiError> {
+    let (body, request) = asked.with_key()?;
+    let render = |made: &BillingRecord| serde_json::to_string(&RecordDto::from(made)).unwrap_or_default();
+    let answer = billing::create_bill(&ports, &by, body.into_bill()?, request, &render).await?;
+    Ok(HttpResponse::Created().content_type("application/json").body(answer))
+}
+
+async fn advance(
+    ports: &Ports,
+    by: &Biller,
+    id: &BillingId,
+    to: BillingStatus,
+) -> Result<HttpResponse, ApiError> {
+    let record = billing::advance(ports, by, id, to).await?;
+    Ok(HttpResponse::Ok().json(RecordDto::from(&record)))
+}
+
+/// A pending record was paid.
+#[utoipa::path(
+    operation_id = "completeBillingRecord",
+    tag = "billing",
+    params(("id" = String, Path, description = "Of a record")),
+    responses(
+        (status = 200, description = "The record as it is now", body = RecordDto),
+        (status = 403, description = "The key lacks the scope, or the role may not do this"),
+        (status = 409, description = "The record is not pending"),
+    ),
+    security(("serviceKey" = []), ("accessToken" = []))
+)]
+#[post("/v1/billing/{id}/complete")]
+pub(super) async fn complete(
+    ports: Data<Ports>,
+    Ledger { by, asked: Id(id) }: Ledger<Id<BillingId>>,
+) -> Result<HttpResponse, ApiError> {
+    advance(&ports, &by, &id, BillingStatus::Completed).await
+}
+
+/// A pending record could not be collected.
+#[utoipa::path(
+    operation_id = "failBillingRecord",
+    tag = "billing",
+    params(("id" = String, Path, description = "Of a record")),
+    responses(
+        (status = 200, description = "The record as it is now", body = RecordDto),
+        (status = 403, description = "The key lacks the scope, or the role may not do this"),
+        (status = 409, description = "The record is not pending"),
+    ),
+    security(("serviceKey" = []), ("accessToken" = []))
+)]
+#[post("/v1/billing/{id}/fail")]
+pub(super) async fn fail(
+    ports: Data<Ports>,
+    Ledger { by, asked: Id(id) }: Ledger<Id<BillingId>>,
+) -> Result<HttpResponse, ApiError> {
+    advance(&ports, &by, &id, BillingStatus::Failed).await
+}
+
+/// A paid record was given back.
+#[utoipa::path(
+    operation_id = "refundBillingRecord",
+    tag = "billing",
+    params(("id" = String, Path, description = "Of a record")),
+    responses(
+        (status = 200, description = "The record as it is now", body = RecordDto),
+        (status = 403, description = "The key lacks the scope, or the role may not do this"),
+        (status = 409, description = "The record is not completed"),
+    ),
+    security(("serviceKey" = []), ("accessToken" = []))
+)]
+#[post("/v1/billing/{id}/refund")]
+pub(super) async fn refund(
+    ports: Data<Ports>,
+    Ledger { by, asked: Id(id) }: Ledger<Id<BillingId>>,
+) -> Result<HttpResponse, ApiError> {
+    advance(&ports, &by, &id, BillingStatus::Refunded).await
+}
+
+/// See your part of the ledger.
+#[utoipa::path(
+    operation_id = "listMyBilling",
+    tag = "me",
+    params(ListQuery),
+    responses((status = 200, description = "A page, newest first, and the sums of all", body = BillingList)),
+    security(("accessToken" = []))
+)]
+#[get("/v1/me/billing")]
+pub(super) async fn list_mine(
+    ports: Data<Ports>,
+    caller: Authenticated,
+    query: Params<ListQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let (after, limit) = query.0.part(|text| cursor::row(LIST, text))?;
+    let page = billing::list_billing(&ports, &caller.0, after, limit).await?;
+    let totals = billing::total_billing(&ports, &caller.0).await?;
+    Ok(HttpResponse::Ok().json(BillingList {
+        items: page.items.iter().map(RecordDto::from).collect(),
+        next_cursor: page.next.map(|next| cursor::of_row(LIST, &next)),
+        totals: totals.iter().map(TotalDto::from).collect(),
+    }))
+}
+
+/// Which month to close.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CloseRequest {
+    /// A month that is over, UTC.
+    #[schema(example = "2026-10")]
+    month: String,
+}
+
+/// What a close came to.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Closed {
+    #[schema(example = "2026-10")]
+    month: String,
+    /// Users whose usage was closed by this call, and not before.
+    #[schema(example = 120)]
+    users: u64,
+    /// Bills that were made: usage that rounds to nothing has none.
+    #[schema(example = 118)]
+    records: u64,
+    /// What the bills add up to, US dollars.
+    #[schema(example = "1482.07")]
+    amount: String,
+    /// Users whose usage costs more than a record holds. They stay open.
+    too_much: Vec<String>,
+}
+
+/// Close a month.
+///
+/// Each user's usage of the month becomes one pending record, rounded half up to cents. Run again, it goes on where it was interrupted,
+/// and bills nobody twice.
+#[utoipa::path(
+    operation_id = "closeMonth",
+    tag = "admin",
+    request_body = CloseRequest,
+    responses((status = 200, description = "What was closed now", body = Closed)),
+    security(("accessToken" = []))
+)]
+#[post("/v1/admin/billing/close")]
+pub(super) async fn close(
+    ports: Data<Ports>,
+    Admin { by, asked: Json(asked) }: Admin<Json<CloseRequest>>,
+) -> Result<HttpResponse, ApiError> {
+    let mut errors = FieldErrors::default();
+    let Some(month) = errors.take("month", Month::parse(&asked.month)) else { return Err(errors.into()) };
+    let closed = billing::close_month(&ports, &by, month).await?;
+    Ok(HttpResponse::Ok().json(Closed {
+        month: closed.month.to_string(),
+        users: closed.users,
+        records: closed.records,
+        amount: subtle_domain::decimal::print(&closed.amount, Amount::SCALE),
+        too_much: closed.too_much.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+impl From<CreateBillError> for ApiError {
+    fn from(error: CreateBillError) -> Self {
+        match error {
+            CreateBillError::UnknownUser => unknown_user(),
+            CreateBillError::KeyTaken(_) => Self::KeyTaken,
+            CreateBillError::Forbidden(why) => why.into(),
+            CreateBillError::Store(store) => Self::Store(store),
+        }
+    }
+}
+
+impl From<AdvanceError> for ApiError {
+    fn from(error: AdvanceError) -> Self {
+        match error {
+            AdvanceError::NotFound => Self::NotFound,
+            AdvanceError::Transition(forbidden) => Self::Transition(forbidden),
+            AdvanceError::Forbidden(why) => why.into(),
+            AdvanceError::Store(store) => Self::Store(store),
+        }
+    }
+}
+
+impl From<CloseError> for ApiError {
+    fn from(error: CloseError) -> Self {
+        match error {
+            CloseError::NotOver => {
+                let mut errors = FieldErrors::default();
+                errors.note("month", error);
+                errors.into()
+            }
+            CloseError::Forbidden(why) => why.into(),
+            CloseError::Store(store) => Self::Store(store),
+        }
+    }
+}
