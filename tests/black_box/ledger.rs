@@ -84,3 +84,29 @@ async fn a_month_is_closed_once_to_the_cent_with_the_exact_sum_in_words() {
         .await
         .expect_problem(422, "invalid-request");
 }
+
+#[tokio::test]
+async fn support_sees_the_ledger_by_status_and_by_person() {
+    let app = TestApp::start().await;
+    let support = app.person_of_role("support").await;
+    let program = app.person_of_role("admin").await.program(&app).await;
+    let (ada, eve) = (app.person().await, app.person().await);
+    for (number, user) in [&ada, &ada, &eve].into_iter().enumerate() {
+        bill(&app, &program, user, &number.to_string(), "2").await.expect(201);
+    }
+    let mine = ada.send(&app, "GET", "/v1/me/billing?limit=1").await.expect(200);
+    let path = format!("/v1/billing/{}/complete", mine.str("/items/0/id"));
+    program.send(&app, "POST", &path).await.expect(200);
+    let seen = async |query: &str| {
+        let list = support.send(&app, "GET", &format!("/v1/admin/billing{query}")).await.expect(200);
+        (list.body["items"].as_array().unwrap().len(), list.body["totals"].clone())
+    };
+    assert_eq!(seen("").await.0, 3);
+    let completed = json!([{"currency": "USD", "status": "completed", "records": 1, "amount": "2.00"}]);
+    assert_eq!(seen("?status=completed").await, (1, completed));
+    assert_eq!(seen(&format!("?userId={}", ada.id)).await.0, 2);
+    assert_eq!(seen(&format!("?userId={}&status=pending", eve.id)).await.0, 1);
+    let theirs = support.send(&app, "GET", &format!("/v1/admin/users/{}/billing", ada.id)).await.expect(200);
+    assert_eq!(theirs.body["items"].as_array().unwrap().len(), 2);
+    support.send(&app, "GET", "/v1/admin/billing?status=paid").await.expect_problem(422, "invalid-request");
+}

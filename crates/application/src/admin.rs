@@ -8,7 +8,10 @@ mod look;
 pub use authorize::{Forbidden, Privilege, Privileged, authorize};
 pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
-pub use look::{list_user_activity, list_users, show_stats, show_user};
+pub use look::{
+    list_all_billing, list_user_activity, list_user_billing, list_user_usage, list_users, show_stats,
+    show_user, summarize_user_usage,
+};
 
 #[cfg(test)]
 pub(crate) use authorize::tests;

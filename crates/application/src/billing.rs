@@ -10,6 +10,8 @@ pub use close::{CloseError, ClosedMonth, close_month};
 pub use create::{CreateBillError, NewBill, create_bill};
 pub use list::{BillingPage, list_billing, total_billing};
 
+pub(crate) use list::page;
+
 use subtle_domain::ports::{StoreError, UnitOfWork};
 
 use crate::actor::Actor;

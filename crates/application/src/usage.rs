@@ -5,3 +5,5 @@ mod show;
 
 pub use record::{NewUsageEvent, record_usage};
 pub use show::{UsagePage, UsageSummary, list_usage, summarize_usage};
+
+pub(crate) use show::{page, summary};

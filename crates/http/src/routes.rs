@@ -7,6 +7,7 @@ mod admin_stats;
 mod admin_users;
 mod auth;
 mod billing;
+mod billing_close;
 mod dto;
 mod health;
 mod jwks;
@@ -15,6 +16,7 @@ mod my_sessions;
 mod quotas;
 mod service_keys;
 mod usage;
+mod usage_summary;
 
 pub(crate) use quotas::QuotaDto;
 
@@ -37,7 +39,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(activity::list_theirs)
         .service(usage::record)
         .service(usage::list_mine)
-        .service(usage::summarize_mine)
+        .service(usage::list_theirs)
+        .service(usage_summary::summarize_mine)
+        .service(usage_summary::summarize_theirs)
         .service(quotas::show_mine)
         .service(quotas::reserve)
         .service(quotas::settle)
@@ -47,7 +51,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(billing::fail)
         .service(billing::refund)
         .service(billing::list_mine)
-        .service(billing::close)
+        .service(billing::list_theirs)
+        .service(billing::list)
+        .service(billing_close::close)
         .service(service_keys::list)
         .service(service_keys::create)
         .service(service_keys::revoke)

@@ -23,7 +23,14 @@ pub(super) fn rule(operation: &Operation) -> Who {
         ("POST", "/v1/auth/register" | "/v1/auth/login" | "/v1/auth/refresh" | "/v1/auth/logout")
         | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
-        ("GET", "/v1/admin/users/{id}/activity") => Who::Staff,
+        (
+            "GET",
+            "/v1/admin/billing"
+            | "/v1/admin/users/{id}/activity"
+            | "/v1/admin/users/{id}/usage"
+            | "/v1/admin/users/{id}/usage/summary"
+            | "/v1/admin/users/{id}/billing",
+        ) => Who::Staff,
         (_, path) if path.starts_with("/v1/admin/") => Who::Administrators,
         (_, path) if path.starts_with("/v1/usage/") => Who::Programs,
         ("POST", path) if path == "/v1/billing" || path.starts_with("/v1/billing/") => Who::Billers,

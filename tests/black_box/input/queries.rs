@@ -31,7 +31,8 @@ async fn every_parameter_takes_a_text_or_refuses_it_by_its_name() {
                 let answer = success_or_problem(answer, &format!("{path} {text}"));
                 match answer.status {
                     422 => assert_eq!(answer.str("/errors/0/field"), name, "{path}"),
-                    status => assert_eq!((status, name), (200, "search"), "{path}"),
+                    // What may be an identifier is nobody's.
+                    status => assert!(status == 200 && ["search", "userId"].contains(&name), "{path}"),
                 }
                 tried += 1;
             }

@@ -1,12 +1,16 @@
 use subtle_domain::activity::ActivityCursor;
+use subtle_domain::billing::{BillingCursor, BillingQuery, BillingTotal};
 use subtle_domain::directory::{UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
+use subtle_domain::usage::{Days, UsageCursor, UsageGrouping};
 use subtle_domain::user::Standing;
 
 use super::Privileged;
-use crate::Ports;
 use crate::activity::{ActivityPage, page};
+use crate::billing::BillingPage;
+use crate::usage::{UsagePage, UsageSummary};
+use crate::{Ports, billing, usage};
 
 /// Shows a page of the list of accounts.
 pub async fn list_users(ports: &Ports, _by: &Privileged, query: &UserQuery) -> Result<UserPage, StoreError> {
@@ -31,11 +35,70 @@ pub async fn list_user_activity(
     after: Option<ActivityCursor>,
     limit: u32,
 ) -> Result<Option<ActivityPage>, StoreError> {
-    let user = ports.accounts.find(id).await?;
-    if user.is_none_or(|user| user.standing() == Standing::Erased) {
+    if !is_there(ports, id).await? {
         return Ok(None);
     }
     page(ports, id, after, limit).await.map(Some)
+}
+
+/// Shows a page of somebody's usage; `None` if there is no such account, or no longer.
+pub async fn list_user_usage(
+    ports: &Ports,
+    _by: &Privileged,
+    id: &UserId,
+    after: Option<UsageCursor>,
+    limit: u32,
+) -> Result<Option<UsagePage>, StoreError> {
+    if !is_there(ports, id).await? {
+        return Ok(None);
+    }
+    usage::page(ports, id, after, limit).await.map(Some)
+}
+
+/// Shows somebody's usage in sums; `None` if there is no such account, or no longer.
+pub async fn summarize_user_usage(
+    ports: &Ports,
+    _by: &Privileged,
+    id: &UserId,
+    days: Option<Days>,
+    by: UsageGrouping,
+) -> Result<Option<UsageSummary>, StoreError> {
+    if !is_there(ports, id).await? {
+        return Ok(None);
+    }
+    usage::summary(ports, id, days, by).await.map(Some)
+}
+
+/// Shows a page of somebody's part of the ledger, and what all of it adds up to; `None` if there is no such account, or no longer.
+pub async fn list_user_billing(
+    ports: &Ports,
+    by: &Privileged,
+    id: &UserId,
+    after: Option<BillingCursor>,
+    limit: u32,
+) -> Result<Option<(BillingPage, Vec<BillingTotal>)>, StoreError> {
+    if !is_there(ports, id).await? {
+        return Ok(None);
+    }
+    let query = BillingQuery { user_id: Some(id.clone()), status: None };
+    list_all_billing(ports, by, &query, after, limit).await.map(Some)
+}
+
+/// Shows a page of the ledger, and what all that is wanted of it adds up to.
+pub async fn list_all_billing(
+    ports: &Ports,
+    _by: &Privileged,
+    query: &BillingQuery,
+    after: Option<BillingCursor>,
+    limit: u32,
+) -> Result<(BillingPage, Vec<BillingTotal>), StoreError> {
+    let page = billing::page(ports, query, after, limit).await?;
+    Ok((page, ports.billing.totals(query).await?))
+}
+
+async fn is_there(ports: &Ports, id: &UserId) -> Result<bool, StoreError> {
+    let user = ports.accounts.find(id).await?;
+    Ok(user.is_some_and(|user| user.standing() != Standing::Erased))
 }
 
 #[cfg(test)]
@@ -51,6 +114,17 @@ mod tests {
         mocks.accounts.expect_find().returning(|_| Ok(Some(User { deleted_at: Some(NOW), ..ada() })));
         let shown = list_user_activity(&mocks.ports(), &grace(), &ada().id, None, 10).await.unwrap();
         assert_eq!(shown, None);
+    }
+
+    #[tokio::test]
+    async fn neither_is_their_usage_or_their_part_of_the_ledger() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.accounts.expect_find().returning(|_| Ok(None));
+        let ports = mocks.ports();
+        assert_eq!(list_user_usage(&ports, &grace(), &ada().id, None, 10).await.unwrap(), None);
+        let by_day = UsageGrouping::Day;
+        assert_eq!(summarize_user_usage(&ports, &grace(), &ada().id, None, by_day).await.unwrap(), None);
+        assert_eq!(list_user_billing(&ports, &grace(), &ada().id, None, 10).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ pub async fn total_billing(ports: &Ports, caller: &Caller) -> Result<Vec<Billing
     ports.billing.totals(&BillingQuery { user_id: Some(caller.user_id.clone()), status: None }).await
 }
 
-async fn page(
+pub(crate) async fn page(
     ports: &Ports,
     query: &BillingQuery,
     after: Option<BillingCursor>,

@@ -39,7 +39,7 @@ pub async fn summarize_usage(
     summary(ports, &caller.user_id, days, by).await
 }
 
-async fn page(
+pub(crate) async fn page(
     ports: &Ports,
     user: &UserId,
     after: Option<UsageCursor>,
@@ -49,7 +49,7 @@ async fn page(
     Ok(Page::of(rows, limit, |last| (last.at, last.id.clone())))
 }
 
-async fn summary(
+pub(crate) async fn summary(
     ports: &Ports,
     user: &UserId,
     days: Option<Days>,

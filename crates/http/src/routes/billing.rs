@@ -1,20 +1,19 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
-use subtle_application::Ports;
-use subtle_application::billing::{self, AdvanceError, Biller, CloseError, CreateBillError, NewBill};
-use subtle_domain::billing::{BillingRecord, BillingStatus, BillingTotal};
+use subtle_application::billing::{self, AdvanceError, Biller, BillingPage, CreateBillError, NewBill};
+use subtle_application::{Ports, admin};
+use subtle_domain::billing::{BillingQuery, BillingRecord, BillingStatus, BillingTotal};
 use subtle_domain::ids::{BillingId, UserId};
 use subtle_domain::money::{Amount, Currency};
 use subtle_domain::text::Description;
-use subtle_domain::usage::Month;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::dto::{ListQuery, time};
 use super::quotas::unknown_user;
 use crate::cursor;
 use crate::problem::{ApiError, FieldErrors};
-use crate::request::{Admin, Authenticated, Id, Json, Ledger, Params, Repeat};
+use crate::request::{Authenticated, Id, Ledger, Params, Repeat, Support};
 
 /// What cursors of this list are called.
 const LIST: &str = "billing";
@@ -91,6 +90,16 @@ pub(super) struct BillingList {
     next_cursor: Option<String>,
     /// What all pages add up to, by currency and status.
     totals: Vec<TotalDto>,
+}
+
+impl BillingList {
+    fn of(page: BillingPage, totals: &[BillingTotal]) -> Self {
+        Self {
+            items: page.items.iter().map(RecordDto::from).collect(),
+            next_cursor: page.next.map(|next| cursor::of_row(LIST, &next)),
+            totals: totals.iter().map(TotalDto::from).collect(),
+        }
+    }
 }
 
 /// A record to be made.
@@ -241,67 +250,85 @@ pub(super) async fn list_mine(
     let (after, limit) = query.0.part(|text| cursor::row(LIST, text))?;
     let page = billing::list_billing(&ports, &caller.0, after, limit).await?;
     let totals = billing::total_billing(&ports, &caller.0).await?;
-    Ok(HttpResponse::Ok().json(BillingList {
-        items: page.items.iter().map(RecordDto::from).collect(),
-        next_cursor: page.next.map(|next| cursor::of_row(LIST, &next)),
-        totals: totals.iter().map(TotalDto::from).collect(),
-    }))
+    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
 }
 
-/// Which month to close.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CloseRequest {
-    /// A month that is over, UTC.
-    #[schema(example = "2026-10")]
-    month: String,
-}
-
-/// What a close came to.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Closed {
-    #[schema(example = "2026-10")]
-    month: String,
-    /// Users whose usage was closed by this call, and not before.
-    #[schema(example = 120)]
-    users: u64,
-    /// Bills that were made: usage that rounds to nothing has none.
-    #[schema(example = 118)]
-    records: u64,
-    /// What the bills add up to, US dollars.
-    #[schema(example = "1482.07")]
-    amount: String,
-    /// Users whose usage costs more than a record holds. They stay open.
-    too_much: Vec<String>,
-}
-
-/// Close a month.
+/// See somebody's part of the ledger.
 ///
-/// Each user's usage of the month becomes one pending record, rounded half up to cents. Run again, it goes on where it was interrupted,
-/// and bills nobody twice.
+/// For support and administrators.
 #[utoipa::path(
-    operation_id = "closeMonth",
+    operation_id = "listUserBilling",
     tag = "admin",
-    request_body = CloseRequest,
-    responses((status = 200, description = "What was closed now", body = Closed)),
+    params(("id" = String, Path, description = "Of an account"), ListQuery),
+    responses((status = 200, description = "A page, newest first, and the sums of all", body = BillingList)),
     security(("accessToken" = []))
 )]
-#[post("/v1/admin/billing/close")]
-pub(super) async fn close(
+#[get("/v1/admin/users/{id}/billing")]
+pub(super) async fn list_theirs(
     ports: Data<Ports>,
-    Admin { by, asked: Json(asked) }: Admin<Json<CloseRequest>>,
+    Support { by, asked: (Id(id), Params(query)) }: Support<(Id<UserId>, Params<ListQuery>)>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut errors = FieldErrors::default();
-    let Some(month) = errors.take("month", Month::parse(&asked.month)) else { return Err(errors.into()) };
-    let closed = billing::close_month(&ports, &by, month).await?;
-    Ok(HttpResponse::Ok().json(Closed {
-        month: closed.month.to_string(),
-        users: closed.users,
-        records: closed.records,
-        amount: subtle_domain::decimal::print(&closed.amount, Amount::SCALE),
-        too_much: closed.too_much.iter().map(ToString::to_string).collect(),
-    }))
+    let (after, limit) = query.part(|text| cursor::row(LIST, text))?;
+    let found = admin::list_user_billing(&ports, &by, &id, after, limit).await?;
+    let (page, totals) = found.ok_or(ApiError::NotFound)?;
+    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
+}
+
+/// Which part of the ledger is wanted.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct LedgerQuery {
+    /// `pending`, `completed`, `failed` or `refunded`.
+    status: Option<String>,
+    /// Of one account only.
+    user_id: Option<String>,
+    /// Most entries of the page: 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+}
+
+impl LedgerQuery {
+    fn into_parts(self) -> Result<(BillingQuery, ListQuery), ApiError> {
+        let mut errors = FieldErrors::default();
+        let status = |text: &str| BillingStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        let status = self
+            .status
+            .as_deref()
+            .map(|text| status(text).ok_or("must be pending, completed, failed or refunded"));
+        let status = errors.take("status", status.transpose());
+        let user_id = errors.take("userId", self.user_id.as_deref().map(UserId::parse).transpose());
+        match (status, user_id) {
+            (Some(status), Some(user_id)) => {
+                Ok((BillingQuery { user_id, status }, ListQuery::new(self.limit, self.cursor)))
+            }
+            _ => Err(errors.into()),
+        }
+    }
+}
+
+/// See the ledger.
+///
+/// For support and administrators.
+#[utoipa::path(
+    operation_id = "listBilling",
+    tag = "admin",
+    params(LedgerQuery),
+    responses((status = 200, description = "A page, newest first, and the sums of all that match", body = BillingList)),
+    security(("accessToken" = []))
+)]
+#[get("/v1/admin/billing")]
+pub(super) async fn list(
+    ports: Data<Ports>,
+    Support { by, asked: Params(query) }: Support<Params<LedgerQuery>>,
+) -> Result<HttpResponse, ApiError> {
+    let (query, part) = query.into_parts()?;
+    let (after, limit) = part.part(|text| cursor::row(LIST, text))?;
+    let (page, totals) = admin::list_all_billing(&ports, &by, &query, after, limit).await?;
+    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
 }
 
 impl From<CreateBillError> for ApiError {
@@ -322,20 +349,6 @@ impl From<AdvanceError> for ApiError {
             AdvanceError::Transition(forbidden) => Self::Transition(forbidden),
             AdvanceError::Forbidden(why) => why.into(),
             AdvanceError::Store(store) => Self::Store(store),
-        }
-    }
-}
-
-impl From<CloseError> for ApiError {
-    fn from(error: CloseError) -> Self {
-        match error {
-            CloseError::NotOver => {
-                let mut errors = FieldErrors::default();
-                errors.note("month", error);
-                errors.into()
-            }
-            CloseError::Forbidden(why) => why.into(),
-            CloseError::Store(store) => Self::Store(store),
         }
     }
 }

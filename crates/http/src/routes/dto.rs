@@ -129,6 +129,11 @@ pub(super) struct ListQuery {
 }
 
 impl ListQuery {
+    /// Of a list that has other parameters too.
+    pub(super) fn new(limit: Option<u32>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// The place and the length that are asked for; `cursor` reads cursors of the list.
     pub(super) fn part<T>(
         &self,
