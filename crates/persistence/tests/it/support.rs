@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
@@ -11,13 +12,14 @@ use subtle_domain::Timestamp;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::password::PasswordHash;
-use subtle_domain::ports::{NewUser, Store, StoreError};
+use subtle_domain::ports::{AuditProof, NewUser, Store, StoreError};
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::text::{AvatarUrl, FullName};
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::{Role, SubscriptionTier, User};
 use subtle_local_postgres::testing::{self, TestDatabase};
 use subtle_persistence::{Database, PgStore, PoolOptions, migrations};
+use subtle_security::{MacAuditProof, MasterSecrets};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// A migrated database, in Tokyo.
@@ -134,14 +136,14 @@ impl Home {
     }
 
     pub(crate) async fn add(&self, user: &User) {
-        let mut unit = PgStore::new(self.pool_with("connection_limit=1")).begin().await.unwrap();
+        let mut unit = PgStore::new(self.pool_with("connection_limit=1"), proof()).begin().await.unwrap();
         let new = NewUser { user: user.clone(), hash: hash('a') };
         assert!(unit.users().add(&new).await.unwrap());
         unit.commit().await.unwrap();
     }
 
     pub(crate) async fn add_session(&self, session: &Session) {
-        let mut unit = PgStore::new(self.pool_with("connection_limit=1")).begin().await.unwrap();
+        let mut unit = PgStore::new(self.pool_with("connection_limit=1"), proof()).begin().await.unwrap();
         unit.sessions().add(session).await.unwrap();
         unit.commit().await.unwrap();
     }
@@ -161,6 +163,16 @@ pub(crate) async fn heard(listener: &mut AsyncPgConnection, many: usize) -> Vec<
     let notifications = listener.notifications_stream().take(many);
     let payloads = notifications.map(|notification| notification.unwrap().payload);
     tokio::time::timeout(Duration::from_secs(10), payloads.collect()).await.unwrap()
+}
+
+/// What authenticates audit rows here.
+pub(crate) fn proof() -> Arc<dyn AuditProof> {
+    proof_by("the secret of all tests of the audit trail")
+}
+
+/// What authenticates audit rows by these secrets, newest first.
+pub(crate) fn proof_by(secrets: &str) -> Arc<dyn AuditProof> {
+    Arc::new(MacAuditProof::new(&MasterSecrets::parse(secrets).unwrap()).unwrap())
 }
 
 pub(crate) fn start() -> Timestamp {
