@@ -8,7 +8,7 @@ mod list;
 pub use advance::{AdvanceError, advance};
 pub use close::{CloseError, ClosedMonth, close_month};
 pub use create::{CreateBillError, NewBill, create_bill};
-pub use list::{BillingPage, list_billing, total_billing};
+pub use list::{BillingPage, list_billing};
 
 pub(crate) use list::page;
 

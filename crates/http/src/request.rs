@@ -10,7 +10,7 @@ mod repeat;
 mod service;
 mod text;
 
-pub(crate) use body::{Json, Told, parse_item};
+pub(crate) use body::{Json, JsonOrLines, parse_item};
 pub(crate) use caller::{Admin, Authenticated, Support};
 pub(crate) use client::Client;
 pub(crate) use limits::{PasswordLimit, TokenLimit};

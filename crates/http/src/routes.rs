@@ -7,7 +7,6 @@ mod admin_stats;
 mod admin_users;
 mod auth;
 mod billing;
-mod billing_close;
 mod dto;
 mod health;
 mod jwks;
@@ -16,7 +15,6 @@ mod my_sessions;
 mod quotas;
 mod service_keys;
 mod usage;
-mod usage_summary;
 
 pub(crate) use quotas::QuotaDto;
 
@@ -40,8 +38,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(usage::record)
         .service(usage::list_mine)
         .service(usage::list_theirs)
-        .service(usage_summary::summarize_mine)
-        .service(usage_summary::summarize_theirs)
+        .service(usage::summary::summarize_mine)
+        .service(usage::summary::summarize_theirs)
         .service(quotas::show_mine)
         .service(quotas::reserve)
         .service(quotas::settle)
@@ -53,7 +51,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(billing::list_mine)
         .service(billing::list_theirs)
         .service(billing::list)
-        .service(billing_close::close)
+        .service(billing::close::close)
         .service(service_keys::list)
         .service(service_keys::create)
         .service(service_keys::revoke)

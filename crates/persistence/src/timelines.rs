@@ -89,7 +89,8 @@ impl Timelines for PgTimelines {
             if let Some((at, id)) = &after {
                 let earlier = user_activity::created_at.lt(*at);
                 let tied = user_activity::created_at.eq(*at).and(user_activity::id.lt(id.as_str()));
-                query = query.filter(earlier.or(tied));
+                // The index is entered at the bound; the rest alone would be a filter over all that is newer.
+                query = query.filter(user_activity::created_at.le(*at)).filter(earlier.or(tied));
             }
             query.load(connection)
         })?;

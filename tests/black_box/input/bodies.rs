@@ -110,10 +110,7 @@ async fn what_is_no_json_object_is_refused_on_every_route() {
     ];
     for operation in Document::committed().operations().into_iter().filter(Operation::takes_body) {
         for (body, statuses) in &bodies {
-            let of_program = operation.path.starts_with("/v1/usage/");
-            let (caller, id) =
-                if of_program { (&program, format!("{}.x", ada.id)) } else { (&ada, ada.id.clone()) };
-            let path = operation.path.replace("{id}", &id);
+            let (caller, path) = operation.asked_by(&ada, &program);
             let request = app.request(&operation.method, &path).bearer_auth(&caller.access);
             let request = request.header("content-type", "application/json").body(body.clone());
             let answer = Answer::of(request).await;

@@ -50,10 +50,7 @@ impl Field {
         };
         body[&self.name] = PLACE.into();
         let body = body.to_string().replace(&format!("\"{PLACE}\""), sample);
-        let of_program = self.operation.path.starts_with("/v1/usage/");
-        let (caller, id) =
-            if of_program { (program, format!("{}.x", person.id)) } else { (person, person.id.clone()) };
-        let path = self.operation.path.replace("{id}", &id);
+        let (caller, path) = self.operation.asked_by(person, program);
         let request = app.request(&self.operation.method, &path).bearer_auth(&caller.access);
         let request = request.header("idempotency-key", fresh_email());
         Answer::of(request.header("content-type", "application/json").body(body)).await

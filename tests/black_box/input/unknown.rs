@@ -50,10 +50,7 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
             for value in [value, json!("admin"), json!({"a": [1, 2]})] {
                 let mut body = own_fields.clone();
                 body[name] = value;
-                let of_program = operation.path.starts_with("/v1/usage/");
-                let (caller, id) =
-                    if of_program { (&program, format!("{}.x", ada.id)) } else { (&ada, ada.id.clone()) };
-                let path = operation.path.replace("{id}", &id);
+                let (caller, path) = operation.asked_by(&ada, &program);
                 let refused = caller.send_json(&app, &operation.method, &path, &body).await;
                 let refused = refused.expect_problem(422, "invalid-request");
                 assert_eq!(refused.str("/errors/0/field"), name, "{path}");

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::Answer;
+use super::{Answer, Person};
 
 /// The committed OpenAPI document. That it is the one that is served is tested on its own.
 pub(crate) struct Document(Value);
@@ -31,6 +31,16 @@ impl Operation {
 
     pub(crate) fn takes_body(&self) -> bool {
         !self.description["requestBody"].is_null()
+    }
+
+    /// Who may ask for it, and the path with an identifier that fits: an administrator of their own account, or a program where only
+    /// programs may.
+    pub(crate) fn asked_by<'a>(&self, admin: &'a Person, program: &'a Person) -> (&'a Person, String) {
+        if self.path.starts_with("/v1/usage/") {
+            (program, self.path.replace("{id}", &format!("{}.x", admin.id)))
+        } else {
+            (admin, self.path.replace("{id}", &admin.id))
+        }
     }
 
     /// The names of the query's parameters.

@@ -1,5 +1,5 @@
 use subtle_domain::activity::ActivityCursor;
-use subtle_domain::billing::{BillingCursor, BillingQuery, BillingTotal};
+use subtle_domain::billing::{BillingCursor, BillingQuery};
 use subtle_domain::directory::{UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
@@ -69,14 +69,14 @@ pub async fn summarize_user_usage(
     usage::summary(ports, id, days, by).await.map(Some)
 }
 
-/// Shows a page of somebody's part of the ledger, and what all of it adds up to; `None` if there is no such account, or no longer.
+/// Shows a page of somebody's part of the ledger; `None` if there is no such account, or no longer.
 pub async fn list_user_billing(
     ports: &Ports,
     by: &Privileged,
     id: &UserId,
     after: Option<BillingCursor>,
     limit: u32,
-) -> Result<Option<(BillingPage, Vec<BillingTotal>)>, StoreError> {
+) -> Result<Option<BillingPage>, StoreError> {
     if !is_there(ports, id).await? {
         return Ok(None);
     }
@@ -84,16 +84,15 @@ pub async fn list_user_billing(
     list_all_billing(ports, by, &query, after, limit).await.map(Some)
 }
 
-/// Shows a page of the ledger, and what all that is wanted of it adds up to.
+/// Shows a page of the ledger.
 pub async fn list_all_billing(
     ports: &Ports,
     _by: &Privileged,
     query: &BillingQuery,
     after: Option<BillingCursor>,
     limit: u32,
-) -> Result<(BillingPage, Vec<BillingTotal>), StoreError> {
-    let page = billing::page(ports, query, after, limit).await?;
-    Ok((page, ports.billing.totals(query).await?))
+) -> Result<BillingPage, StoreError> {
+    billing::page(ports, query, after, limit).await
 }
 
 async fn is_there(ports: &Ports, id: &UserId) -> Result<bool, StoreError> {

@@ -26,14 +26,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
 }
 
 /// A body of one JSON document, or of one in each line (`application/x-ndjson`).
-pub(crate) enum Told<T> {
+pub(crate) enum JsonOrLines<T> {
     /// One document.
     Whole(T),
     /// Lines.
     Lines(Bytes),
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Told<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for JsonOrLines<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 

@@ -15,6 +15,8 @@ use crate::cursor;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, Ledger, Params, Repeat, Support};
 
+pub(super) mod close;
+
 /// What cursors of this list are called.
 const LIST: &str = "billing";
 
@@ -88,16 +90,16 @@ pub(super) struct BillingList {
     items: Vec<RecordDto>,
     /// Where the next page begins; null on the last.
     next_cursor: Option<String>,
-    /// What all pages add up to, by currency and status.
-    totals: Vec<TotalDto>,
+    /// What all pages add up to, by currency and status; null on all but the first.
+    totals: Option<Vec<TotalDto>>,
 }
 
-impl BillingList {
-    fn of(page: BillingPage, totals: &[BillingTotal]) -> Self {
+impl From<BillingPage> for BillingList {
+    fn from(page: BillingPage) -> Self {
         Self {
-            items: page.items.iter().map(RecordDto::from).collect(),
-            next_cursor: page.next.map(|next| cursor::of_row(LIST, &next)),
-            totals: totals.iter().map(TotalDto::from).collect(),
+            items: page.records.items.iter().map(RecordDto::from).collect(),
+            next_cursor: page.records.next.map(|next| cursor::of_row(LIST, &next)),
+            totals: page.totals.map(|totals| totals.iter().map(TotalDto::from).collect()),
         }
     }
 }
@@ -238,7 +240,7 @@ pub(super) async fn refund(
     operation_id = "listMyBilling",
     tag = "me",
     params(ListQuery),
-    responses((status = 200, description = "A page, newest first, and the sums of all", body = BillingList)),
+    responses((status = 200, description = "A page, newest first; the first with the sums of all", body = BillingList)),
     security(("accessToken" = []))
 )]
 #[get("/v1/me/billing")]
@@ -249,8 +251,7 @@ pub(super) async fn list_mine(
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.0.part(|text| cursor::row(LIST, text))?;
     let page = billing::list_billing(&ports, &caller.0, after, limit).await?;
-    let totals = billing::total_billing(&ports, &caller.0).await?;
-    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
+    Ok(HttpResponse::Ok().json(BillingList::from(page)))
 }
 
 /// See somebody's part of the ledger.
@@ -260,7 +261,7 @@ pub(super) async fn list_mine(
     operation_id = "listUserBilling",
     tag = "admin",
     params(("id" = String, Path, description = "Of an account"), ListQuery),
-    responses((status = 200, description = "A page, newest first, and the sums of all", body = BillingList)),
+    responses((status = 200, description = "A page, newest first; the first with the sums of all", body = BillingList)),
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/users/{id}/billing")]
@@ -269,9 +270,8 @@ pub(super) async fn list_theirs(
     Support { by, asked: (Id(id), Params(query)) }: Support<(Id<UserId>, Params<ListQuery>)>,
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.part(|text| cursor::row(LIST, text))?;
-    let found = admin::list_user_billing(&ports, &by, &id, after, limit).await?;
-    let (page, totals) = found.ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
+    let page = admin::list_user_billing(&ports, &by, &id, after, limit).await?;
+    Ok(HttpResponse::Ok().json(BillingList::from(page.ok_or(ApiError::NotFound)?)))
 }
 
 /// Which part of the ledger is wanted.
@@ -317,7 +317,7 @@ impl LedgerQuery {
     operation_id = "listBilling",
     tag = "admin",
     params(LedgerQuery),
-    responses((status = 200, description = "A page, newest first, and the sums of all that match", body = BillingList)),
+    responses((status = 200, description = "A page, newest first; the first with the sums of all that match", body = BillingList)),
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/billing")]
@@ -327,8 +327,8 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let (query, part) = query.into_parts()?;
     let (after, limit) = part.part(|text| cursor::row(LIST, text))?;
-    let (page, totals) = admin::list_all_billing(&ports, &by, &query, after, limit).await?;
-    Ok(HttpResponse::Ok().json(BillingList::of(page, &totals)))
+    let page = admin::list_all_billing(&ports, &by, &query, after, limit).await?;
+    Ok(HttpResponse::Ok().json(BillingList::from(page)))
 }
 
 impl From<CreateBillError> for ApiError {

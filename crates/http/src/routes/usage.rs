@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 use super::dto::{ListQuery, time};
 use crate::cursor;
 use crate::problem::{ApiError, FieldErrors};
-use crate::request::{Authenticated, Id, Params, Program, Support, Told, UsageWrite};
+use crate::request::{Authenticated, Id, JsonOrLines, Params, Program, Support, UsageWrite};
 
 mod event;
+pub(super) mod summary;
 
 use event::EventDto;
 pub(super) use event::{Amounts, cost};
@@ -117,13 +118,13 @@ impl RecordedUsage {
 #[post("/v1/usage/events")]
 pub(super) async fn record(
     ports: Data<Ports>,
-    Program { by, asked, .. }: Program<UsageWrite, Told<UsageEvents>>,
+    Program { by, asked, .. }: Program<UsageWrite, JsonOrLines<UsageEvents>>,
 ) -> Result<HttpResponse, ApiError> {
     let parsed: Vec<Result<NewUsageEvent, String>> = match &asked {
-        Told::Whole(told) => {
+        JsonOrLines::Whole(told) => {
             told.events.iter().map(|event| EventDto::parse(event.get().as_bytes())).collect()
         }
-        Told::Lines(bytes) => {
+        JsonOrLines::Lines(bytes) => {
             let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             lines.take(MOST + 1).map(EventDto::parse).collect()
         }
@@ -133,14 +134,15 @@ pub(super) async fn record(
         errors.note("events", format!("must be 1 to {MOST}"));
         return Err(errors.into());
     }
-    let fit = parsed.iter().filter_map(|event| event.as_ref().ok()).cloned().collect();
+    let mut fit = Vec::with_capacity(parsed.len());
+    let refusals: Vec<_> = parsed.into_iter().map(|event| event.map(|event| fit.push(event)).err()).collect();
     let mut outcomes = usage::record_usage(&ports, &by, fit).await?.into_iter();
     let mut recorded = RecordedUsage::default();
-    for event in parsed {
-        match event {
-            Ok(_) => recorded.add(Ok(outcomes.next().ok_or(ApiError::Internal)?)),
-            Err(why) => recorded.add(Err(why)),
-        }
+    for refusal in refusals {
+        recorded.add(match refusal {
+            Some(why) => Err(why),
+            None => Ok(outcomes.next().ok_or(ApiError::Internal)?),
+        });
     }
     Ok(HttpResponse::Ok().json(recorded))
 }

@@ -44,18 +44,6 @@ struct Row {
     created_at: Timestamp,
 }
 
-/// A database with the accounts `ada` and `bob`, and the tombstone of `eve`.
-async fn home() -> Home {
-    let home = Home::new().await;
-    home.run(
-        "INSERT INTO users (id, email, password_hash, deleted_at)
-         SELECT id, id || '@example.com', repeat('x', 60), CASE id WHEN 'eve' THEN now() END
-         FROM unnest(ARRAY['ada', 'bob', 'eve']) AS id",
-    )
-    .await;
-    home
-}
-
 const IDS: &str = "SELECT string_agg(id, ' ' ORDER BY id) FROM user_activity";
 const COUNT: &str = "SELECT count(*) FROM user_activity";
 
@@ -78,7 +66,7 @@ async fn written(home: &Home, entries: Vec<ActivityEntry>) -> u64 {
 
 #[tokio::test]
 async fn an_entry_is_written_with_its_details_as_a_json_object() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let mut told = entry_about("a1", "ada", "\"quoted\"\\ 🦀");
     told.details.push(("ipAddress", "::1".into()));
     told.action = ActivityAction::SignInRefused;
@@ -97,7 +85,7 @@ async fn an_entry_is_written_with_its_details_as_a_json_object() {
 
 #[tokio::test]
 async fn entries_arrive_without_the_log_being_closed() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, _writer) = PgActivityLog::start(home.pool());
     log.record(entry("a1", "ada"));
     home.await_value(IDS, "a1").await;
@@ -105,7 +93,7 @@ async fn entries_arrive_without_the_log_being_closed() {
 
 #[tokio::test]
 async fn entries_of_unknown_and_erased_accounts_are_left_out() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let entries = vec![entry("a1", "ada"), entry("a2", "nobody"), entry("a3", "eve"), entry("a4", "bob")];
     assert_eq!(written(&home, entries).await, 0);
     assert_eq!(home.value(IDS).await, "a1 a4");
@@ -113,7 +101,7 @@ async fn entries_of_unknown_and_erased_accounts_are_left_out() {
 
 #[tokio::test]
 async fn an_entry_that_the_database_refuses_does_not_spoil_its_neighbours() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let entries = vec![entry("a1", "ada"), entry_about("a2", "ada", "\0"), entry_about("a3", "ada", "fine")];
     assert_eq!(written(&home, entries).await, 1);
     assert_eq!(home.value(IDS).await, "a1 a3");
@@ -121,7 +109,7 @@ async fn an_entry_that_the_database_refuses_does_not_spoil_its_neighbours() {
 
 #[tokio::test]
 async fn an_entry_that_is_there_already_is_left_alone() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert_eq!(written(&home, vec![entry("a1", "ada")]).await, 0);
     let again = vec![entry_about("a1", "ada", "changed"), entry("a2", "ada"), entry("a2", "ada")];
     assert_eq!(written(&home, again).await, 0);
@@ -134,7 +122,7 @@ async fn an_entry_that_is_there_already_is_left_alone() {
 
 #[tokio::test]
 async fn closing_writes_all_that_was_handed_over_however_much_it_is() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let entries = (0..1_234).map(|number| entry(&format!("a{number}"), "ada")).collect();
     assert_eq!(written(&home, entries).await, 0);
     assert_eq!(home.value(COUNT).await, "1234");
@@ -142,7 +130,7 @@ async fn closing_writes_all_that_was_handed_over_however_much_it_is() {
 
 #[tokio::test]
 async fn dropping_the_writer_writes_what_was_handed_over_too() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writer) = PgActivityLog::start(home.pool());
     log.record(entry("a1", "ada"));
     drop(writer);
@@ -152,7 +140,7 @@ async fn dropping_the_writer_writes_what_was_handed_over_too() {
 // The test has the runtime's only thread, so nothing is written while it records.
 #[tokio::test]
 async fn what_finds_no_room_is_dropped_and_counted() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writer) = PgActivityLog::start(home.pool());
     for number in 0..10_007 {
         log.record(entry(&format!("a{number}"), "ada"));
@@ -164,7 +152,7 @@ async fn what_finds_no_room_is_dropped_and_counted() {
 
 #[tokio::test]
 async fn what_comes_after_closing_is_counted_as_lost() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writer) = PgActivityLog::start(home.pool());
     writer.close().await;
     log.record(entry("a1", "ada"));
@@ -174,7 +162,7 @@ async fn what_comes_after_closing_is_counted_as_lost() {
 
 #[tokio::test]
 async fn entries_wait_for_a_database_that_is_busy() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let mut options = PoolOptions::from_url(home.url()).unwrap();
     options.lock = Duration::from_millis(50);
     let (log, writer) = PgActivityLog::start(Database::new(options).unwrap());
@@ -197,7 +185,7 @@ async fn entries_wait_for_a_database_that_is_busy() {
 
 #[tokio::test]
 async fn a_connection_that_was_killed_is_replaced() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writer) = PgActivityLog::start(home.pool());
     log.record(entry("a1", "ada"));
     home.await_value(IDS, "a1").await;
@@ -209,7 +197,7 @@ async fn a_connection_that_was_killed_is_replaced() {
 
 #[tokio::test]
 async fn an_account_that_is_erased_while_its_entry_is_written_keeps_none() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writer) = PgActivityLog::start(home.pool());
     let mut eraser = home.connection().await;
     eraser

@@ -19,18 +19,6 @@ pub(crate) fn store(home: &Home) -> PgStore {
     PgStore::new(home.pool())
 }
 
-/// A database with the accounts `ada` and `bob`, and the tombstone of `eve`.
-async fn home() -> Home {
-    let home = Home::new().await;
-    home.run(
-        "INSERT INTO users (id, email, password_hash, deleted_at)
-         SELECT id, id || '@example.com', repeat('x', 60), CASE id WHEN 'eve' THEN now() END
-         FROM unnest(ARRAY['ada', 'bob', 'eve']) AS id",
-    )
-    .await;
-    home
-}
-
 fn record(id: &str, user: &str, at: Timestamp) -> BillingRecord {
     BillingRecord {
         id: BillingId::parse(id).unwrap(),
@@ -59,7 +47,7 @@ async fn moved(store: &PgStore, record: &BillingRecord, from: BillingStatus, to:
 
 #[tokio::test]
 async fn a_record_is_found_as_it_was_written() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let written = record("b1", "ada", start());
     assert!(added(&home, &written).await);
     let bare = BillingRecord { description: None, ..record("b2", "bob", later(1)) };
@@ -72,7 +60,7 @@ async fn a_record_is_found_as_it_was_written() {
 
 #[tokio::test]
 async fn unknown_and_erased_accounts_get_no_record() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert!(!added(&home, &record("b1", "nobody", start())).await);
     assert!(!added(&home, &record("b2", "eve", start())).await);
     assert_eq!(home.value("SELECT count(*) FROM billing_history").await, "0");
@@ -80,7 +68,7 @@ async fn unknown_and_erased_accounts_get_no_record() {
 
 #[tokio::test]
 async fn an_identifier_that_is_taken_is_a_conflict() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert!(added(&home, &record("b1", "ada", start())).await);
     let mut unit = store(&home).begin().await.unwrap();
     let again = unit.billing().add(&record("b1", "bob", start())).await;
@@ -89,7 +77,7 @@ async fn an_identifier_that_is_taken_is_a_conflict() {
 
 #[tokio::test]
 async fn a_record_moves_on_only_from_where_it_stands() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let store = store(&home);
     for stands in BillingStatus::ALL {
         for from in BillingStatus::ALL {
@@ -107,7 +95,7 @@ async fn a_record_moves_on_only_from_where_it_stands() {
 
 #[tokio::test]
 async fn a_record_of_somebody_else_does_not_move() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert!(added(&home, &record("b1", "ada", start())).await);
     let taken_for_bobs = record("b1", "bob", start());
     let (from, to) = (BillingStatus::Pending, BillingStatus::Completed);
@@ -117,7 +105,7 @@ async fn a_record_of_somebody_else_does_not_move() {
 
 #[tokio::test]
 async fn of_fifty_refunds_at_once_one_is_made() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let paid = BillingRecord { status: BillingStatus::Completed, ..record("b1", "ada", start()) };
     assert!(added(&home, &paid).await);
     let (store, paid) = (Arc::new(store(&home)), Arc::new(paid));
@@ -145,7 +133,7 @@ async fn walked(billing: &PgBilling, query: &BillingQuery, size: u32) -> Vec<Str
 
 #[tokio::test]
 async fn the_ledger_is_walked_newest_first_without_a_record_twice_or_missing() {
-    let home = home().await;
+    let home = Home::of_three().await;
     for (id, user, at) in [("b1", "ada", 0), ("b2", "bob", 0), ("b3", "ada", 0), ("b4", "ada", 5)] {
         assert!(added(&home, &record(id, user, later(at))).await);
     }
@@ -165,7 +153,7 @@ async fn the_ledger_is_walked_newest_first_without_a_record_twice_or_missing() {
 
 #[tokio::test]
 async fn totals_keep_currencies_and_states_apart() {
-    let home = home().await;
+    let home = Home::of_three().await;
     for (id, user, currency, amount, status) in [
         ("b1", "ada", "EUR", "0.10", BillingStatus::Pending),
         ("b2", "bob", "EUR", "0.20", BillingStatus::Pending),
@@ -201,7 +189,7 @@ fn november() -> Month {
 
 /// Usage within November, at its edges and outside of it.
 async fn with_usage() -> Home {
-    let home = home().await;
+    let home = Home::of_three().await;
     home.run(
         "INSERT INTO usage_daily (user_id, day, feature_type, events, request_count, total_tokens, total_cost)
          VALUES ('ada', '2026-10-31', '', 1, 1, 1, 100), ('ada', '2026-11-01', '', 1, 1, 1, 1.0000000001),
@@ -274,7 +262,7 @@ async fn a_month_is_closed_once_and_what_rounds_to_nothing_has_no_bill() {
 
 #[tokio::test]
 async fn closings_of_two_months_at_once_are_kept_apart() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (october, cost) = (
         Month::parse("2026-10").unwrap(),
         MonthlyCost { user_id: user_id("ada"), total: "2".parse().unwrap() },

@@ -38,6 +38,18 @@ impl Home {
         Self::of(database).await
     }
 
+    /// With Ada and Bob, and with Eve, who was erased.
+    pub(crate) async fn of_three() -> Self {
+        let home = Self::new().await;
+        home.run(
+            "INSERT INTO users (id, email, password_hash, deleted_at)
+             SELECT id, id || '@example.com', repeat('x', 60), CASE id WHEN 'eve' THEN now() END
+             FROM unnest(ARRAY['ada', 'bob', 'eve']) AS id",
+        )
+        .await;
+        home
+    }
+
     pub(crate) async fn empty() -> Self {
         Self::of(testing::empty_database()).await
     }

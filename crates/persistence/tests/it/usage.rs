@@ -12,21 +12,9 @@ use subtle_domain::money::Cost;
 use subtle_domain::text::{IdempotencyKey, Label};
 use subtle_domain::usage::{Count, Recorded, Usage, UsageEvent, UsageTotals};
 
-use crate::support::{Home, start, user_id};
+use crate::support::{start, user_id};
 
 const ROWS: &str = "SELECT count(*) FROM user_usage_metrics";
-
-/// A database with the accounts `ada` and `bob`, and the tombstone of `eve`.
-async fn home() -> Home {
-    let home = Home::new().await;
-    home.run(
-        "INSERT INTO users (id, email, password_hash, deleted_at)
-         SELECT id, id || '@example.com', repeat('x', 60), CASE id WHEN 'eve' THEN now() END
-         FROM unnest(ARRAY['ada', 'bob', 'eve']) AS id",
-    )
-    .await;
-    home
-}
 
 fn usage(requests: i64, tokens: i64, cost: &str) -> Usage {
     Usage {

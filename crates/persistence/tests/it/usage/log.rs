@@ -13,7 +13,7 @@ use subtle_domain::throttle::RetryAfter;
 use subtle_domain::usage::{Recorded, Usage, UsageEvent};
 use subtle_persistence::{Database, PgUsageLog, PoolOptions};
 
-use super::{ROWS, accepted, event, home, usage, usage_id};
+use super::{ROWS, accepted, event, usage, usage_id};
 use crate::support::{Home, later};
 
 /// Sums of rows and of the rollup, which must be the same: events, requests, tokens, cost.
@@ -43,7 +43,7 @@ async fn recorded(home: &Home, events: Vec<UsageEvent>) -> Vec<Recorded> {
 
 #[tokio::test]
 async fn each_event_is_judged_on_its_own_and_in_its_place() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert_eq!(recorded(&home, vec![event("e1", "ada", Some("k1"))]).await, [accepted("e1")]);
     let other = UsageEvent { usage: usage(2, 200, "0.00003"), ..event("e5", "ada", Some("k1")) };
     let events = vec![
@@ -68,7 +68,7 @@ async fn each_event_is_judged_on_its_own_and_in_its_place() {
 
 #[tokio::test]
 async fn of_events_under_one_key_in_one_batch_the_first_counts() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let other = UsageEvent { at: later(1), ..event("e3", "ada", Some("k")) };
     let events = vec![event("e1", "ada", Some("k")), event("e2", "ada", Some("k")), other];
     let first = usage_id("e1");
@@ -79,7 +79,7 @@ async fn of_events_under_one_key_in_one_batch_the_first_counts() {
 
 #[tokio::test]
 async fn who_leaves_the_time_out_means_the_same_event_later() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let untimed = |id, at| UsageEvent { at, at_given: false, ..event(id, "ada", Some("k")) };
     recorded(&home, vec![untimed("e1", later(0))]).await;
     let again = recorded(&home, vec![untimed("e2", later(90_000)), event("e3", "ada", Some("k"))]).await;
@@ -88,7 +88,7 @@ async fn who_leaves_the_time_out_means_the_same_event_later() {
 
 #[tokio::test]
 async fn events_without_a_key_all_count() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let events = vec![event("e1", "ada", None), event("e2", "ada", None)];
     assert_eq!(recorded(&home, events).await, [accepted("e1"), accepted("e2")]);
     assert_sums(&home, "2 2 400 0.0000600000").await;
@@ -96,7 +96,7 @@ async fn events_without_a_key_all_count() {
 
 #[tokio::test]
 async fn nothing_is_written_for_no_events() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert_eq!(recorded(&home, Vec::new()).await, []);
     assert_eq!(home.value(ROWS).await, "0");
 }
@@ -104,7 +104,7 @@ async fn nothing_is_written_for_no_events() {
 /// Sixteen callers hand over the events `0..60` from different places, forwards and backwards, each under the same keys.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn callers_with_the_same_keys_in_any_order_neither_deadlock_nor_count_twice() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let spent = |n: usize| usage(1, i64::try_from(n).unwrap(), &format!("0.{n:05}"));
     let shuffled = |caller: usize| -> Vec<_> {
         let numbers = (0..60).map(|n| (n * 7 + caller * 11) % 60);
@@ -152,7 +152,7 @@ async fn callers_with_the_same_keys_in_any_order_neither_deadlock_nor_count_twic
 
 #[tokio::test]
 async fn a_full_log_says_so_at_once_and_has_room_again_later() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
     let log = Arc::new(log);
     let mut blocker = home.connection().await;
@@ -176,7 +176,7 @@ async fn a_full_log_says_so_at_once_and_has_room_again_later() {
 
 #[tokio::test]
 async fn closing_answers_those_who_wait_and_refuses_those_who_come() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
     let calls = (0..50).map(|n| log.record(vec![event(&format!("e{n}"), "ada", None)]));
     // Joined in order: all have handed theirs over before the writers are told to end.
@@ -190,7 +190,7 @@ async fn closing_answers_those_who_wait_and_refuses_those_who_come() {
 
 #[tokio::test]
 async fn an_event_that_the_database_refuses_costs_only_its_caller() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let too_much = Cost::from_stored("10000000000".parse().unwrap());
     let bad = UsageEvent { usage: Usage { cost: too_much, ..usage(1, 1, "0") }, ..event("bad", "ada", None) };
     let batches = vec![
@@ -209,7 +209,7 @@ async fn an_event_that_the_database_refuses_costs_only_its_caller() {
 /// The deletion is not committed when the statement looks for the account, and is when its foreign key is checked.
 #[tokio::test]
 async fn an_account_that_is_deleted_meanwhile_costs_only_its_own_caller() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let mut eraser = home.connection().await;
     eraser.batch_execute("BEGIN; DELETE FROM users WHERE id = 'bob'").await.unwrap();
     let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
@@ -233,7 +233,7 @@ async fn an_account_that_is_deleted_meanwhile_costs_only_its_own_caller() {
 
 #[tokio::test]
 async fn a_lost_connection_costs_no_event_and_counts_none_twice() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
     let mut blocker = home.connection().await;
     blocker.batch_execute("BEGIN; LOCK TABLE user_usage_metrics IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -253,7 +253,7 @@ async fn a_lost_connection_costs_no_event_and_counts_none_twice() {
 /// As after a commit whose answer was lost.
 #[tokio::test]
 async fn a_statement_that_is_sent_twice_tells_the_same_and_counts_once() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let events = || vec![event("e1", "ada", Some("k1")), event("e2", "ada", None), event("e3", "bob", None)];
     let wanted = [accepted("e1"), accepted("e2"), accepted("e3")];
     assert_eq!(recorded(&home, events()).await, wanted);
@@ -263,7 +263,7 @@ async fn a_statement_that_is_sent_twice_tells_the_same_and_counts_once() {
 
 #[tokio::test]
 async fn an_identifier_that_is_taken_without_a_key_is_an_error_and_counts_nothing() {
-    let home = home().await;
+    let home = Home::of_three().await;
     recorded(&home, vec![event("e1", "ada", None)]).await;
     let other = UsageEvent { usage: usage(9, 9, "9"), ..event("e1", "ada", None) };
     let refused = told(&home, vec![vec![other]]).await.pop().unwrap();
@@ -285,7 +285,7 @@ async fn a_database_that_is_away_is_told_to_each_caller() {
 
 #[tokio::test]
 async fn a_day_ends_at_midnight_utc_and_usage_without_a_feature_has_a_row_of_its_own() {
-    let home = home().await;
+    let home = Home::of_three().await;
     assert_eq!(home.value("SHOW timezone").await, "Asia/Tokyo");
     let on = |id: &str, time: &str| UsageEvent { at: super::at(time), ..event(id, "ada", None) };
     let events = vec![
@@ -304,7 +304,7 @@ async fn a_day_ends_at_midnight_utc_and_usage_without_a_feature_has_a_row_of_its
 
 #[tokio::test]
 async fn sums_go_beyond_what_a_row_holds() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let most = usage(2_147_483_647, 2_147_483_647, "9999999999.9999999999");
     let events = (0..3).map(|n| UsageEvent { usage: most.clone(), ..event(&format!("e{n}"), "ada", None) });
     recorded(&home, events.clone().take(2).collect()).await;
@@ -314,7 +314,7 @@ async fn sums_go_beyond_what_a_row_holds() {
 
 #[tokio::test]
 async fn each_users_sums_are_their_own() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let events = ["ada", "bob", "ada", "bob", "ada"].iter().enumerate();
     recorded(&home, events.map(|(n, user)| event(&format!("e{n}"), user, None)).collect()).await;
     let rows = home.first_column("SELECT user_id || ' ' || events FROM usage_daily ORDER BY 1").await;

@@ -6,7 +6,7 @@ use subtle_domain::usage::{Days, Month, UsageEvent, UsageGroup, UsageGrouping};
 use subtle_persistence::{PgStore, PgUsageLog, PgUsageReports};
 
 use super::unit::reservation;
-use super::{at, event, home, totals, usage};
+use super::{at, event, totals, usage};
 use crate::support::{Home, later, start, user_id};
 
 async fn record(home: &Home, events: Vec<UsageEvent>) {
@@ -21,7 +21,7 @@ fn day(text: &str) -> UsageGroup {
 
 #[tokio::test]
 async fn pages_follow_each_other_without_gaps_though_times_are_equal() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let events = [("e1", 0), ("e2", 5), ("e3", 5), ("e4", 5), ("e5", 9)];
     let events = events.map(|(id, seconds)| UsageEvent { at: later(seconds), ..event(id, "ada", None) });
     record(&home, events.into_iter().chain([event("x", "bob", None)]).collect()).await;
@@ -38,7 +38,7 @@ async fn pages_follow_each_other_without_gaps_though_times_are_equal() {
 
 #[tokio::test]
 async fn a_row_is_read_as_it_was_recorded() {
-    let home = home().await;
+    let home = Home::of_three().await;
     record(&home, vec![UsageEvent { feature: None, ..event("e1", "ada", Some("k")) }]).await;
     let rows = PgUsageReports::new(home.pool()).rows(&user_id("ada"), None, 10).await.unwrap();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
@@ -48,7 +48,7 @@ async fn a_row_is_read_as_it_was_recorded() {
 
 #[tokio::test]
 async fn groups_are_sums_over_the_days_asked_for() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let on = |id: &str, time: &str, feature: Option<&str>| UsageEvent {
         at: at(time),
         feature: feature.map(|feature| subtle_domain::text::Label::parse(feature).unwrap()),
@@ -80,7 +80,7 @@ async fn groups_are_sums_over_the_days_asked_for() {
 
 #[tokio::test]
 async fn a_budget_counts_the_months_usage_and_only_holds_that_are_open_and_not_expired() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
     let holds = [("open", 100), ("more", 101), ("expired", 10), ("on-the-dot", 50), ("released", 100)];
     for (own, seconds) in holds {
@@ -103,7 +103,7 @@ async fn a_budget_counts_the_months_usage_and_only_holds_that_are_open_and_not_e
 
 #[tokio::test]
 async fn who_has_nothing_has_nothing() {
-    let home = home().await;
+    let home = Home::of_three().await;
     let reports = PgUsageReports::new(home.pool());
     let figures = reports.quota(&user_id("nobody"), Month::of(start()), start()).await.unwrap();
     assert_eq!(figures, QuotaFigures::default());

@@ -8,7 +8,7 @@ use subtle_domain::ids::UserId;
 use subtle_domain::usage::{Days, UsageGroup, UsageGrouping, UsageTotals};
 use utoipa::{IntoParams, ToSchema};
 
-use super::usage::cost;
+use super::event::cost;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, Params, Support};
 
@@ -16,7 +16,7 @@ use crate::request::{Authenticated, Id, Params, Support};
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(super) struct SummaryQuery {
+pub(in crate::routes) struct SummaryQuery {
     /// The first day, UTC; the first of this month if neither end is given.
     #[param(format = Date, example = "2026-11-01")]
     from: Option<String>,
@@ -103,7 +103,7 @@ struct Group {
 /// Usage in sums.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageSummary)]
-pub(super) struct SummaryDto {
+pub(in crate::routes) struct SummaryDto {
     /// The first day, UTC.
     #[schema(format = Date, example = "2026-11-01")]
     from: String,
@@ -143,7 +143,7 @@ impl From<UsageSummary> for SummaryDto {
     security(("accessToken" = []))
 )]
 #[get("/v1/me/usage/summary")]
-pub(super) async fn summarize_mine(
+pub(in crate::routes) async fn summarize_mine(
     ports: Data<Ports>,
     caller: Authenticated,
     query: Params<SummaryQuery>,
@@ -164,7 +164,7 @@ pub(super) async fn summarize_mine(
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/users/{id}/usage/summary")]
-pub(super) async fn summarize_theirs(
+pub(in crate::routes) async fn summarize_theirs(
     ports: Data<Ports>,
     Support { by, asked: (Id(id), Params(query)) }: Support<(Id<UserId>, Params<SummaryQuery>)>,
 ) -> Result<HttpResponse, ApiError> {

@@ -13,7 +13,7 @@ use crate::request::{Admin, Json};
 /// Which month to close.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CloseRequest {
+pub(in crate::routes) struct CloseRequest {
     /// A month that is over, UTC.
     #[schema(example = "2026-10")]
     month: String,
@@ -22,7 +22,7 @@ pub(super) struct CloseRequest {
 /// What a close came to.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Closed {
+pub(in crate::routes) struct Closed {
     #[schema(example = "2026-10")]
     month: String,
     /// Users whose usage was closed by this call, and not before.
@@ -50,7 +50,7 @@ pub(super) struct Closed {
     security(("accessToken" = []))
 )]
 #[post("/v1/admin/billing/close")]
-pub(super) async fn close(
+pub(in crate::routes) async fn close(
     ports: Data<Ports>,
     Admin { by, asked: Json(asked) }: Admin<Json<CloseRequest>>,
 ) -> Result<HttpResponse, ApiError> {
