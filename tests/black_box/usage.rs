@@ -148,3 +148,38 @@ async fn a_key_without_the_scope_or_one_that_was_revoked_records_nothing() {
     let trail = "SELECT string_agg(action, ',' ORDER BY created_at, id) FROM audit_logs";
     assert_eq!(app.value(trail).await, "service_key.create,service_key.revoke");
 }
+
+#[tokio::test]
+async fn a_limit_of_ones_own_goes_before_the_tiers_until_it_is_taken_back() {
+    let (app, program, ada) = stage().await;
+    let grace = app.person_of_role("admin").await;
+    let path = format!("/v1/admin/users/{}/quota", ada.id);
+    let change = json!({"tokens": {"limit": 100}, "requests": {"limit": null}, "cost": {"limit": "0.5"}});
+    let quota = grace.send_json(&app, "PATCH", &path, &change).await.expect(200);
+    assert_eq!(quota.body, ada.send(&app, "GET", "/v1/me/quota").await.expect(200).body);
+    assert_eq!(
+        (&quota.body["tokens"]["limit"], &quota.body["requests"]["limit"]),
+        (&json!(100), &Value::Null)
+    );
+    assert_eq!(quota.body["cost"]["remaining"], "0.5000000000");
+    let hold = json!({"userId": ada.id, "totalTokens": 101});
+    let ask = async || program.send_json(&app, "POST", "/v1/usage/reservations", &hold).await;
+    ask().await.expect_problem(402, "quota-exceeded");
+    grace.send_json(&app, "PATCH", &path, &json!({"tokens": null})).await.expect(200);
+    ask().await.expect(201);
+    for refused in [
+        json!({"tokens": {}}),
+        json!({"tokens": {"limit": -1}}),
+        json!({"tokens": {"limit": "7"}}),
+        json!({"tokens": 7}),
+        json!({"cost": {"limit": "1e3"}}),
+        json!({"cost": {"limit": 1}}),
+        json!({"requests": {"limit": 9_000_000_000_000_000_000_u64}}),
+    ] {
+        grace.send_json(&app, "PATCH", &path, &refused).await.expect_problem(422, "invalid-request");
+    }
+    let trail = "SELECT string_agg(details->>'changes', ' ' ORDER BY created_at, id) FROM audit_logs
+        WHERE action = 'quota.update'";
+    let trail = app.value(trail).await;
+    assert!(trail.ends_with(r#"{"tokens": {"after": "tier", "before": "100"}}"#), "{trail}");
+}

@@ -1,16 +1,18 @@
 //! What support and administrators do with others' accounts. Each change and its audit entry commit together.
 
 mod authorize;
+mod change_quota;
 mod change_user;
 mod create_admin;
 mod look;
 
 pub use authorize::{Forbidden, Privilege, Privileged, authorize};
+pub use change_quota::{ChangeQuotaError, LimitChange, change_quota};
 pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
 pub use look::{
     list_all_billing, list_user_activity, list_user_billing, list_user_usage, list_users, show_stats,
-    show_user, summarize_user_usage,
+    show_user, show_user_quota, summarize_user_usage,
 };
 
 #[cfg(test)]

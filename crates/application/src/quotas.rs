@@ -10,4 +10,4 @@ pub use reserve::{NewReservation, ReserveError, reserve};
 pub use settle::{SettleError, Settled, settle};
 pub use show::show_quota;
 
-pub(crate) use show::of_figures;
+pub(crate) use show::{of_figures, of_user};

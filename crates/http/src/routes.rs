@@ -13,6 +13,7 @@ mod jwks;
 mod me;
 mod my_sessions;
 mod quotas;
+mod reservations;
 mod service_keys;
 mod usage;
 
@@ -41,9 +42,11 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(usage::summary::summarize_mine)
         .service(usage::summary::summarize_theirs)
         .service(quotas::show_mine)
-        .service(quotas::reserve)
-        .service(quotas::settle)
-        .service(quotas::release)
+        .service(quotas::show_theirs)
+        .service(quotas::change_theirs)
+        .service(reservations::reserve)
+        .service(reservations::settle)
+        .service(reservations::release)
         .service(billing::create)
         .service(billing::complete)
         .service(billing::fail)

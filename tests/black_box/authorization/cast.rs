@@ -176,6 +176,7 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
         ("POST", "/v1/usage/reservations") => json!({"userId": owner.id, "totalTokens": 1}),
         ("POST", "/v1/usage/reservations/{id}/settle") => json!({"totalTokens": 1, "totalCost": "0.1"}),
         ("POST", "/v1/billing") => json!({"userId": owner.id, "amount": "12.50"}),
+        ("PATCH", "/v1/admin/users/{id}/quota") => json!({"tokens": {"limit": 7}, "cost": null}),
         ("POST", "/v1/admin/billing/close") => json!({"month": "2020-01"}),
         ("POST", "/v1/admin/service-keys") => json!({"name": "a key", "scopes": ["usage:write"]}),
         (method, path) => panic!("{method} {path} needs a body here"),

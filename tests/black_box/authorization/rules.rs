@@ -29,6 +29,7 @@ pub(super) fn rule(operation: &Operation) -> Who {
             | "/v1/admin/users/{id}/activity"
             | "/v1/admin/users/{id}/usage"
             | "/v1/admin/users/{id}/usage/summary"
+            | "/v1/admin/users/{id}/quota"
             | "/v1/admin/users/{id}/billing",
         ) => Who::Staff,
         (_, path) if path.starts_with("/v1/admin/") => Who::Administrators,

@@ -37,6 +37,7 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
             "/v1/usage/reservations" => json!({"userId": ada.id, "totalTokens": 1}),
             "/v1/usage/reservations/{id}/settle" => json!({"totalTokens": 1, "totalCost": "0.1"}),
             "/v1/billing" => json!({"userId": ada.id, "amount": "12.50"}),
+            "/v1/admin/users/{id}/quota" => json!({"tokens": {"limit": 7}}),
             "/v1/admin/billing/close" => json!({"month": "2020-01"}),
             "/v1/admin/service-keys" => json!({"name": "a key", "scopes": ["usage:write"]}),
             path => panic!("{path} needs a body here"),

@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
@@ -43,12 +45,29 @@ impl Privileged {
         unit: &mut dyn UnitOfWork,
     ) -> Result<Result<(), Forbidden>, StoreError> {
         let user = unit.users().lock(&self.user_id).await?;
-        Ok(self.still_held_by(user))
+        Ok(self.privilege.held_by(user).map(drop))
     }
 
-    /// As [`Privileged::confirm`], of an account that was locked already.
-    pub(crate) fn still_held_by(&self, user: Option<User>) -> Result<(), Forbidden> {
-        self.privilege.held_by(user).map(drop)
+    /// As [`Privileged::confirm`], and gives the account on which they act, locked too. Both in the order of their identifiers: two
+    /// who act on each other wait for each other's turn.
+    pub(crate) async fn confirm_on(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        subject: &UserId,
+    ) -> Result<Result<Option<User>, Forbidden>, StoreError> {
+        let users = unit.users();
+        let (actor, subject) = match self.user_id.cmp(subject) {
+            Ordering::Equal => {
+                let both = users.lock(subject).await?;
+                (both.clone(), both)
+            }
+            Ordering::Less => (users.lock(&self.user_id).await?, users.lock(subject).await?),
+            Ordering::Greater => {
+                let subject = users.lock(subject).await?;
+                (users.lock(&self.user_id).await?, subject)
+            }
+        };
+        Ok(self.privilege.held_by(actor).map(|_| subject))
     }
 
     /// Who they are.

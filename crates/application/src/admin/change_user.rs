@@ -1,5 +1,3 @@
-use std::cmp::Ordering;
-
 use subtle_domain::Timestamp;
 use subtle_domain::audit::{self, AuditAction, AuditEntry};
 use subtle_domain::ids::UserId;
@@ -105,11 +103,10 @@ async fn attempt(
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
     let mut unit = ports.store.begin().await?;
-    let (actor, subject) = lock_both(unit.as_mut(), by.user_id(), id).await?;
-    if let Err(why) = by.still_held_by(actor) {
-        unit.rollback().await?;
-        return Ok(Outcome::Forbidden(why));
-    }
+    let subject = match by.confirm_on(unit.as_mut(), id).await? {
+        Ok(subject) => subject,
+        Err(why) => return unit.rollback().await.map(|()| Outcome::Forbidden(why)),
+    };
     let Some(before) = subject.filter(|user| user.standing() != Standing::Erased) else {
         unit.rollback().await?;
         return Ok(Outcome::NotFound);
@@ -122,26 +119,6 @@ async fn attempt(
         unit.commit().await?;
     }
     Ok(Outcome::Done(after, revoked))
-}
-
-/// Who acts and on whom, locked in the order of their identifiers: two who act on each other wait for each other's turn.
-async fn lock_both(
-    unit: &mut dyn UnitOfWork,
-    actor: &UserId,
-    subject: &UserId,
-) -> Result<(Option<User>, Option<User>), StoreError> {
-    let users = unit.users();
-    Ok(match actor.cmp(subject) {
-        Ordering::Equal => {
-            let both = users.lock(actor).await?;
-            (both.clone(), both)
-        }
-        Ordering::Less => (users.lock(actor).await?, users.lock(subject).await?),
-        Ordering::Greater => {
-            let subject = users.lock(subject).await?;
-            (users.lock(actor).await?, subject)
-        }
-    })
 }
 
 async fn apply(

@@ -3,6 +3,7 @@ use subtle_domain::billing::{BillingCursor, BillingQuery};
 use subtle_domain::directory::{UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
+use subtle_domain::quota::Quota;
 use subtle_domain::usage::{Days, UsageCursor, UsageGrouping};
 use subtle_domain::user::Standing;
 
@@ -10,7 +11,7 @@ use super::Privileged;
 use crate::activity::{ActivityPage, page};
 use crate::billing::BillingPage;
 use crate::usage::{UsagePage, UsageSummary};
-use crate::{Ports, billing, usage};
+use crate::{Ports, billing, quotas, usage};
 
 /// Shows a page of the list of accounts.
 pub async fn list_users(ports: &Ports, _by: &Privileged, query: &UserQuery) -> Result<UserPage, StoreError> {
@@ -67,6 +68,19 @@ pub async fn summarize_user_usage(
         return Ok(None);
     }
     usage::summary(ports, id, days, by).await.map(Some)
+}
+
+/// Shows where somebody's budget stands; `None` if there is no such account, or no longer.
+pub async fn show_user_quota(
+    ports: &Ports,
+    _by: &Privileged,
+    id: &UserId,
+) -> Result<Option<Quota>, StoreError> {
+    let user = ports.accounts.find(id).await?;
+    match user.filter(|user| user.standing() != Standing::Erased) {
+        Some(user) => quotas::of_user(ports, &user).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Shows a page of somebody's part of the ledger; `None` if there is no such account, or no longer.

@@ -16,7 +16,7 @@ pub async fn show_quota(ports: &Ports, caller: &Caller) -> Result<Option<Quota>,
     }
 }
 
-async fn of_user(ports: &Ports, user: &User) -> Result<Quota, StoreError> {
+pub(crate) async fn of_user(ports: &Ports, user: &User) -> Result<Quota, StoreError> {
     let now = ports.clock.now();
     let figures = ports.usage.quota(&user.id, Month::of(now), now).await?;
     Ok(of_figures(ports, user, figures, now))

@@ -10,7 +10,7 @@ use subtle_domain::text::Description;
 use utoipa::{IntoParams, ToSchema};
 
 use super::dto::{ListQuery, time};
-use super::quotas::unknown_user;
+use super::reservations::unknown_user;
 use crate::cursor;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, Ledger, Params, Repeat, Support};
