@@ -1,5 +1,9 @@
 //! The timeline: what happened on an account.
 
+mod report;
+
+pub use report::{NewActivity, ReportActivityError, report_activity};
+
 use subtle_domain::activity::{ActivityCursor, ActivitySummary, RecordedActivity};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;

@@ -5,15 +5,19 @@ mod change_quota;
 mod change_user;
 mod create_admin;
 mod look;
+mod person;
 
 pub use authorize::{Forbidden, Privilege, Privileged, authorize};
 pub use change_quota::{ChangeQuotaError, LimitChange, change_quota};
 pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
 pub use look::{
-    list_all_billing, list_user_activity, list_user_billing, list_user_usage, list_users, show_stats,
-    show_user, show_user_quota, summarize_user_usage,
+    AuditPage, list_all_billing, list_audit, list_user_activity, list_user_billing, list_user_sessions,
+    list_user_usage, list_users, show_stats, show_user, show_user_quota, summarize_user_usage,
 };
+pub use person::{PersonPage, show_person};
+
+pub(crate) use look::is_there;
 
 #[cfg(test)]
 pub(crate) use authorize::tests;

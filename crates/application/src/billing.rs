@@ -38,8 +38,8 @@ impl Biller {
     /// Whose idempotency keys are theirs.
     fn caller(&self) -> String {
         match self {
-            Self::Service(service) => format!("key:{}", service.key_id()),
-            Self::Admin(admin) => format!("user:{}", admin.user_id()),
+            Self::Service(service) => service.caller(),
+            Self::Admin(admin) => admin.caller(),
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
 //! their own account), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
-//! does), and [`admin`] (what support and administrators do with others').
+//! does), [`notes`] and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
 
@@ -18,6 +18,7 @@ pub mod billing;
 mod guesses;
 mod idempotent;
 mod limits;
+pub mod notes;
 mod page;
 pub mod ports;
 pub mod quotas;

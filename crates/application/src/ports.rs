@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use subtle_domain::ports::{
-    AccessTokens, Accounts, ActivityLog, Billing, Clock, Directory, GuessLimiter, Health, IdGenerator,
-    PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions, Store, Timelines,
-    UsageLog, UsageReports,
+    AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, Clock, Directory, GuessLimiter, Health,
+    IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions,
+    Store, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -50,6 +50,8 @@ pub struct Ports {
     pub guesses: Arc<dyn GuessLimiter>,
     pub activity: Arc<dyn ActivityLog>,
     pub timelines: Arc<dyn Timelines>,
+    pub notes: Arc<dyn Notes>,
+    pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,
     pub policy: Policy,

@@ -17,3 +17,4 @@ pub use sign_in::{SignIn, SignInError, sign_in};
 pub use sign_out::sign_out;
 
 pub(crate) use begin::{new_session, signed_in};
+pub(crate) use list::page;

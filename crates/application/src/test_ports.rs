@@ -7,14 +7,14 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::{
-    ActivityId, AuditId, BillingId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
 };
 use subtle_domain::money::Cost;
 use subtle_domain::ports::{
-    MockAccessTokens, MockAccounts, MockActivityLog, MockBilling, MockClock, MockDirectory, MockGuessLimiter,
-    MockHealth, MockIdGenerator, MockPasswordHasher, MockRefreshTokens, MockRevocations,
-    MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockTimelines, MockUnit, MockUsageLog,
-    MockUsageReports,
+    MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockBilling, MockClock, MockDirectory,
+    MockGuessLimiter, MockHealth, MockIdGenerator, MockNotes, MockPasswordHasher, MockRefreshTokens,
+    MockRevocations, MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockTimelines,
+    MockUnit, MockUsageLog, MockUsageReports,
 };
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
@@ -39,6 +39,8 @@ pub(crate) struct Mocks {
     pub(crate) guesses: MockGuessLimiter,
     pub(crate) activity: MockActivityLog,
     pub(crate) timelines: MockTimelines,
+    pub(crate) notes: MockNotes,
+    pub(crate) audit_trail: MockAuditTrail,
     pub(crate) directory: MockDirectory,
     pub(crate) usage: MockUsageReports,
     pub(crate) usage_log: MockUsageLog,
@@ -62,6 +64,7 @@ impl Mocks {
         ids.expect_audit_id().returning(|| AuditId::parse("l-new").unwrap());
         ids.expect_usage_id().returning(|| UsageId::parse("u-new").unwrap());
         ids.expect_billing_id().returning(|| BillingId::parse("b-new").unwrap());
+        ids.expect_note_id().returning(|| NoteId::parse("n-new").unwrap());
         ids.expect_service_key_id().returning(|| ServiceKeyId::parse("k-new").unwrap());
         ids.expect_reservation_id().returning(|user| ReservationId::parse(&format!("{user}.r-new")).unwrap());
         ids.expect_salt().return_const([7; 16]);
@@ -85,6 +88,8 @@ impl Mocks {
             guesses: Arc::new(self.guesses),
             activity: Arc::new(self.activity),
             timelines: Arc::new(self.timelines),
+            notes: Arc::new(self.notes),
+            audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
             limits: Arc::new(self.limits),
             policy: self.policy,

@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{ActivityId, UserId};
+use crate::text::Label;
 use crate::user::vocabulary;
 
 vocabulary! {
@@ -39,6 +40,21 @@ pub struct ActivityEntry {
     pub action: ActivityAction,
     /// What is worth knowing about it, by name. Never a secret.
     pub details: Vec<(&'static str, String)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What another program tells of what happened on an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedActivity {
+    /// The identifier of the row that it becomes.
+    pub id: ActivityId,
+    /// On whose account it happened.
+    pub user_id: UserId,
+    /// What happened.
+    pub action: Label,
+    /// What is worth knowing about it: a JSON document, if there is one.
+    pub data: Option<String>,
     /// When.
     pub at: Timestamp,
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::Timestamp;
 use crate::ids::{AuditId, ServiceKeyId, UserId};
+use crate::text::Label;
 use crate::user::{User, vocabulary};
 
 vocabulary! {
@@ -19,6 +20,10 @@ vocabulary! {
         UserEnabled = "user.enable",
         /// A person was erased.
         UserDeleted = "user.delete",
+        /// A note was written.
+        NoteCreated = "note.create",
+        /// A note was flagged, or its flag taken away.
+        NoteUpdated = "note.update",
         /// A service key was made.
         ServiceKeyCreated = "service_key.create",
         /// A service key was made good for nothing.
@@ -87,6 +92,43 @@ pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
 }
+
+/// A row of the audit trail as it is read: other programs may have written rows too, with actions and details of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedAudit {
+    /// Its identifier.
+    pub id: String,
+    /// Who did it.
+    pub actor: String,
+    /// To whose account. It stays when the account's row is gone.
+    pub subject: Option<String>,
+    /// What was done.
+    pub action: String,
+    /// What it changed and was about: a JSON document, if there is one.
+    pub details: Option<String>,
+    /// From where.
+    pub address: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which rows of the audit trail are wanted: those that fit all that is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Of this action, which may be another program's.
+    pub action: Option<Label>,
+    /// To this account.
+    pub subject: Option<UserId>,
+    /// By this one.
+    pub actor: Option<UserId>,
+    /// From this moment.
+    pub from: Option<Timestamp>,
+    /// Before this one.
+    pub to: Option<Timestamp>,
+}
+
+/// A place in the audit trail: behind the row of that time and identifier.
+pub type AuditCursor = (Timestamp, String);
 
 /// What is different between two states of an account, in the words of the audit trail.
 #[must_use]

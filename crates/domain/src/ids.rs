@@ -92,6 +92,10 @@ id! {
     /// The identifier of a record of the ledger.
     BillingId
 }
+id! {
+    /// The identifier of a note on a user.
+    NoteId
+}
 
 /// A reservation's identifier. It tells whose it is, so that its row is found where the user's rows are: `<user>.<own part>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,8 +5,8 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`audit`], [`service_key`], [`idempotency`] and
-//! [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
+//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`timeline`], [`service_key`],
+//! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
 
@@ -19,6 +19,7 @@ pub mod email;
 pub mod idempotency;
 pub mod ids;
 pub mod money;
+pub mod note;
 pub mod password;
 pub mod ports;
 pub mod quota;
@@ -26,6 +27,7 @@ pub mod service_key;
 pub mod session;
 pub mod text;
 pub mod throttle;
+pub mod timeline;
 pub mod token;
 pub mod usage;
 pub mod user;

@@ -11,6 +11,7 @@ mod idempotency;
 mod limits;
 #[cfg(feature = "mocks")]
 mod mocks;
+mod notes;
 mod passwords;
 mod records;
 mod revocations;
@@ -27,8 +28,9 @@ pub use directory::Directory;
 pub use health::Health;
 pub use idempotency::IdempotencyKeys;
 pub use limits::GuessLimiter;
+pub use notes::{NoteRepository, Notes};
 pub use passwords::{HasherBusy, PasswordHasher};
-pub use records::{ActivityLog, AuditLog, Timelines};
+pub use records::{ActivityLog, ActivityRepository, AuditLog, AuditProof, AuditTrail, Timelines};
 pub use revocations::{Revocation, Revocations};
 pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
@@ -46,8 +48,11 @@ pub use {
     idempotency::MockIdempotencyKeys,
     limits::MockGuessLimiter,
     mocks::MockUnit,
+    notes::{MockNoteRepository, MockNotes},
     passwords::MockPasswordHasher,
-    records::{MockActivityLog, MockAuditLog, MockTimelines},
+    records::{
+        MockActivityLog, MockActivityRepository, MockAuditLog, MockAuditProof, MockAuditTrail, MockTimelines,
+    },
     revocations::MockRevocations,
     service_keys::{MockServiceKeyRepository, MockServiceKeySecrets, MockServiceKeys},
     sessions::{MockSessionRepository, MockSessions},

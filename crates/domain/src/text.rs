@@ -88,6 +88,21 @@ impl Description {
     }
 }
 
+text! {
+    /// What support writes on a user: 1 to 10,000 characters, line breaks and tabs among them.
+    NoteText
+}
+
+impl NoteText {
+    /// Takes a note as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        // Line breaks and tabs are what a note may have beyond a line of text.
+        let flat = text.replace(['\n', '\r', '\t'], " ");
+        bounded(&flat, 10_000)?;
+        Ok(Self(text.into()))
+    }
+}
+
 /// Why a text is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 255 printable ASCII characters")]
@@ -158,6 +173,18 @@ mod tests {
         assert_eq!(FullName::parse(&"x".repeat(201)), Err(InvalidText::TooLong(200)));
         for text in ["a\0b", "a\r\nb", "a\u{1b}[31mb", "a\u{85}b"] {
             assert_eq!(FullName::parse(text), Err(InvalidText::Control), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn notes_have_lines_and_no_other_control_characters() {
+        for text in ["a", "first\r\n\tsecond\n", &"x".repeat(10_000)] {
+            assert_eq!(NoteText::parse(text).unwrap().as_str(), text);
+        }
+        assert_eq!(NoteText::parse("\n\t "), Err(InvalidText::Blank));
+        assert_eq!(NoteText::parse(&"x".repeat(10_001)), Err(InvalidText::TooLong(10_000)));
+        for text in ["a\0", "a\u{1b}[31m"] {
+            assert_eq!(NoteText::parse(text), Err(InvalidText::Control), "{text:?}");
         }
     }
 

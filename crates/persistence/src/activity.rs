@@ -4,6 +4,7 @@
 //! holds meanwhile: a timeline is worth no request's wait. What is lost is counted and logged.
 
 mod columns;
+mod report;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

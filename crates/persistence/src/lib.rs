@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `usage`, `billing`,
-//! `service_keys`, `idempotency`, `timelines`, `audit`, `limits`, `health`,
+//! `service_keys`, `idempotency`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
 //! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
 
 mod error;
@@ -20,12 +20,14 @@ mod unit_of_work;
 mod accounts;
 mod activity;
 mod audit;
+mod audit_trail;
 mod billing;
 mod directory;
 mod health;
 mod idempotency;
 mod limits;
 pub mod migrations;
+mod notes;
 mod revocations;
 mod service_keys;
 mod sessions;
@@ -36,10 +38,13 @@ mod users;
 
 pub use accounts::PgAccounts;
 pub use activity::{ActivityWriter, PgActivityLog};
+pub use audit::{AuditBreach, AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, SealedHead};
+pub use audit_trail::PgAuditTrail;
 pub use billing::PgBilling;
 pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use limits::PgGuessLimiter;
+pub use notes::PgNotes;
 pub use options::{InvalidUrl, PoolOptions};
 pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};

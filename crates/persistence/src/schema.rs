@@ -20,6 +20,25 @@ diesel::table! {
         details -> Nullable<Jsonb>,
         ip_address -> Nullable<Text>,
         created_at -> Timestamptz,
+        subject_id -> Nullable<Text>,
+        mac -> Nullable<Bytea>,
+    }
+}
+
+diesel::table! {
+    audit_seals (number) {
+        number -> Int8,
+        sealed_at -> Timestamptz,
+        row_ids -> Array<Nullable<Text>>,
+        rows_hash -> Bytea,
+        previous -> Bytea,
+        signature -> Bytea,
+    }
+}
+
+diesel::table! {
+    audit_unsealed (audit_id) {
+        audit_id -> Text,
     }
 }
 
@@ -214,6 +233,8 @@ diesel::joinable!(user_usage_metrics -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     admin_notes,
     audit_logs,
+    audit_seals,
+    audit_unsealed,
     auth_throttle,
     billing_closings,
     billing_history,

@@ -176,6 +176,29 @@ impl Sessions for PgSessions {
         rows.into_iter().map(Session::try_from).collect()
     }
 
+    async fn begun(
+        &self,
+        user: &UserId,
+        after: Option<(Timestamp, String)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows: Vec<SessionRow> = repeatable!(self.database, connection => {
+            let mut page = sessions::table
+                .filter(sessions::user_id.eq(user.as_str()))
+                .order((sessions::created_at.desc(), sessions::id.desc()))
+                .limit(limit.into())
+                .select(SessionRow::as_select())
+                .into_boxed();
+            if let Some((at, id)) = &after {
+                let earlier = sessions::created_at.lt(*at);
+                let tied = sessions::created_at.eq(*at).and(sessions::id.lt(id.as_str()));
+                page = page.filter(earlier.or(tied));
+            }
+            page.load(connection)
+        })?;
+        rows.into_iter().map(Session::try_from).collect()
+    }
+
     async fn revoke_others(
         &self,
         user: &UserId,

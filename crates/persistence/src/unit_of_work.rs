@@ -3,12 +3,15 @@
 //! `BEGIN` and `COMMIT` are sent as they are. diesel-async's transaction manager would keep books on them that go wrong when a
 //! future is dropped in the middle; here nothing has to be kept, as a [`Lease`] that isn't given back closes its connection.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
-    AuditLog, BillingRepository, IdempotencyKeys, ServiceKeyRepository, SessionRepository, Store, StoreError,
-    UnitOfWork, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, AuditProof, BillingRepository, IdempotencyKeys, NoteRepository,
+    ServiceKeyRepository, SessionRepository, Store, StoreError, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -17,29 +20,36 @@ use crate::lease::{Lease, Repeat, Tries};
 use crate::pool::{Database, Mute};
 
 /// Begins transactions in PostgreSQL.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PgStore {
     database: Database,
+    proof: Arc<dyn AuditProof>,
 }
 
 impl PgStore {
-    /// Those of `database`.
+    /// Those of `database`, whose audit rows `proof` authenticates.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, proof: Arc<dyn AuditProof>) -> Self {
+        Self { database, proof }
     }
-}
 
-#[async_trait]
-impl Store for PgStore {
-    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn proof(&self) -> &dyn AuditProof {
+        &*self.proof
+    }
+
+    /// Begins a transaction with this statement.
+    pub(crate) async fn open(&self, begin: &'static str) -> Result<PgUnitOfWork, StoreError> {
         let begun = async {
             let mut tries = Tries::new(Repeat::Harmless);
             loop {
                 let mut lease = self.database.lease().await?;
                 let patience = lease.patience();
                 let connection = lease.connection().map_err(store_error)?;
-                let outcome = timeout(patience, connection.batch_execute("BEGIN")).await.ok();
+                let outcome = timeout(patience, connection.batch_execute(begin)).await.ok();
                 if matches!(outcome, Some(Ok(()))) {
                     return Ok(lease);
                 }
@@ -49,7 +59,14 @@ impl Store for PgStore {
             }
         };
         let lease = self.database.in_time(begun).await?;
-        Ok(Box::new(PgUnitOfWork { lease, failed: false }))
+        Ok(PgUnitOfWork { patience: lease.patience(), lease, proof: Arc::clone(&self.proof), failed: false })
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.open("BEGIN").await?))
     }
 }
 
@@ -61,6 +78,8 @@ struct Failed;
 /// An open transaction. Implements the repositories of a unit of work, each in a file of its own.
 pub(crate) struct PgUnitOfWork {
     lease: Lease,
+    proof: Arc<dyn AuditProof>,
+    patience: Duration,
     /// After a failed statement PostgreSQL answers COMMIT with a rollback and no error.
     failed: bool,
 }
@@ -73,8 +92,18 @@ impl PgUnitOfWork {
         self.lease.connection().map_err(store_error)
     }
 
-    pub(crate) fn patience(&self) -> std::time::Duration {
-        self.lease.patience()
+    /// How long an answer may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Lets answers take this long.
+    pub(crate) fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    pub(crate) fn proof(&self) -> &dyn AuditProof {
+        &*self.proof
     }
 
     /// Remembers how a statement ended; no outcome is a server that did not answer.
@@ -132,6 +161,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn billing(&mut self) -> &mut dyn BillingRepository {
+        self
+    }
+
+    fn activity(&mut self) -> &mut dyn ActivityRepository {
+        self
+    }
+
+    fn notes(&mut self) -> &mut dyn NoteRepository {
         self
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle_domain::ids::{
-    ActivityId, AuditId, BillingId, InvalidId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId,
-    UserId,
+    ActivityId, AuditId, BillingId, InvalidId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId,
+    UsageId, UserId,
 };
 use subtle_domain::ports::{Clock, IdGenerator};
 
@@ -70,6 +70,10 @@ impl IdGenerator for CuidGenerator {
     }
 
     fn billing_id(&self) -> BillingId {
+        self.cuid()
+    }
+
+    fn note_id(&self) -> NoteId {
         self.cuid()
     }
 
@@ -159,6 +163,7 @@ mod tests {
         assert_ne!(ids.audit_id(), ids.audit_id());
         assert_ne!(ids.usage_id(), ids.usage_id());
         assert_ne!(ids.billing_id(), ids.billing_id());
+        assert_ne!(ids.note_id(), ids.note_id());
         assert_ne!(ids.service_key_id(), ids.service_key_id());
         assert_ne!(ids.token_id(), ids.token_id());
         assert_ne!(ids.salt(), ids.salt());

@@ -6,11 +6,12 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`service_keys`] makes the secrets of programs; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod audit_proof;
 pub mod clock;
 pub mod ids;
 pub mod passwords;
@@ -20,6 +21,7 @@ pub mod secret;
 pub mod service_keys;
 
 pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
+pub use audit_proof::{MacAuditProof, UnfitAuditProof};
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};

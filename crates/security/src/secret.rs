@@ -13,6 +13,8 @@ use crate::random;
 const SALT: &[u8] = b"subtle master secret v1";
 const ACCESS: &[u8] = b"subtle access token ed25519 seed v1";
 const REFRESH: &[u8] = b"subtle refresh token mac root v1";
+const AUDIT_ROW: &[u8] = b"subtle audit row mac v1";
+const AUDIT_SEAL: &[u8] = b"subtle audit seal ed25519 seed v1";
 
 /// Why a setting holds no master secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,10 @@ pub(crate) struct Keys {
     pub(crate) access_seed: [u8; 32],
     /// The root of the keys that authenticate refresh tokens.
     pub(crate) refresh_root: [u8; 32],
+    /// Authenticates rows of the audit trail.
+    pub(crate) audit_mac: [u8; 32],
+    /// The private key that signs seals of the audit trail.
+    pub(crate) audit_seed: [u8; 32],
 }
 
 impl Keys {
@@ -71,7 +77,12 @@ impl Keys {
             root.expand(&[purpose], hkdf::HKDF_SHA256)?.fill(&mut key)?;
             Ok(key)
         };
-        Ok(Self { access_seed: key(ACCESS)?, refresh_root: key(REFRESH)? })
+        Ok(Self {
+            access_seed: key(ACCESS)?,
+            refresh_root: key(REFRESH)?,
+            audit_mac: key(AUDIT_ROW)?,
+            audit_seed: key(AUDIT_SEAL)?,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::audit::AuditTask;
 use crate::migrate::MigrateTask;
 use crate::settings::{FILE_VARIABLE, Privacy, Setting, TABLE};
 
@@ -30,6 +31,7 @@ pub(crate) enum Task {
     Serve,
     Migrate(MigrateTask),
     CreateAdmin { email: String },
+    Audit(AuditTask),
     OpenApi,
 }
 
@@ -53,14 +55,13 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Reading {
     };
     let mut flags = flags(&matches);
     let mut config = config(&matches);
-    let task = match matches.subcommand() {
-        Some((name, own)) => {
-            flags.extend(self::flags(own));
-            config = self::config(own).or(config);
-            task(name, own)
-        }
-        None => Task::Serve,
-    };
+    let mut level = &matches;
+    while let Some((_, own)) = level.subcommand() {
+        flags.extend(self::flags(own));
+        config = self::config(own).or(config);
+        level = own;
+    }
+    let task = matches.subcommand().map_or(Task::Serve, |(name, own)| task(name, own));
     Reading::Invocation(Invocation { task, flags, config })
 }
 
@@ -72,9 +73,19 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
         "create-admin" => {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
+        "audit" => audit_task(matches),
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
+}
+
+fn audit_task(matches: &ArgMatches) -> Task {
+    Task::Audit(match matches.subcommand() {
+        Some(("verify", own)) => {
+            AuditTask::Verify { head: own.get_one("head").cloned(), json: own.get_flag("json") }
+        }
+        _ => AuditTask::Head,
+    })
 }
 
 fn config(matches: &ArgMatches) -> Option<PathBuf> {
@@ -103,6 +114,7 @@ fn command() -> Command {
     let near_passwords = |setting: &Setting| near_database(setting) || setting.name == "bcrypt_cost";
     root.subcommand(with_settings(migrate(), near_database))
         .subcommand(with_settings(create_admin(), near_passwords))
+        .subcommand(with_settings(audit(near_database), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -124,6 +136,25 @@ fn create_admin() -> Command {
                 .help("The administrator's address"),
         )
         .arg(switch("password-stdin").required(true).help("Read the password from standard input"))
+}
+
+fn audit(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
+    let verify = Command::new("verify")
+        .about("Tells whether the audit trail is what was written, or the first row or seal that is not")
+        .arg(
+            Arg::new("head")
+                .long("head")
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .help("What `subtle audit head` printed earlier, or - for standard input: tells of a trail that was cut off"),
+        )
+        .arg(switch("json").help("Tell it as a line of JSON"));
+    let head = Command::new("head").about("Prints the signed end of the audit trail, to be kept elsewhere");
+    Command::new("audit")
+        .about("Verifies the audit trail")
+        .subcommand_required(true)
+        .subcommand(with_settings(verify, shown))
+        .subcommand(with_settings(head, shown))
 }
 
 fn switch(name: &'static str) -> Arg {

@@ -9,9 +9,11 @@ use subtle_domain::password::Password;
 use subtle_persistence::migrations;
 use subtle_security::MasterSecrets;
 
+use crate::audit::AuditError;
 use crate::database::Home;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::secrets;
+use crate::settings::{DatabaseUrl, Settings};
 use crate::wiring;
 
 /// More than any password may have, with its line break.
@@ -19,8 +21,11 @@ const LONGEST_INPUT: u64 = 4096;
 
 pub(crate) fn create_admin(settings: &Settings, email: &str) -> Result<(), Failure> {
     let command = CreateAdmin { email: EmailAddress::parse(email)?, password: password()? };
+    let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
+    // The audit trail tells of it, and each row there carries a proof.
+    let secrets = secrets::find(settings, local)?;
     let home = Home::open(settings)?;
-    let created = crate::runtime()?.block_on(made(settings, &home, command))?;
+    let created = crate::runtime()?.block_on(made(settings, &home, &secrets, command))?;
     home.close()?;
     crate::print(&match created {
         CreatedAdmin::New(user) => format!("{} is a new administrator\n", user.email.as_str()),
@@ -48,16 +53,18 @@ fn password() -> Result<Password, Failure> {
     Ok(Password::parse(line.strip_suffix('\r').unwrap_or(line))?)
 }
 
-async fn made(settings: &Settings, home: &Home, command: CreateAdmin) -> Result<CreatedAdmin, Failure> {
+async fn made(
+    settings: &Settings,
+    home: &Home,
+    secrets: &MasterSecrets,
+    command: CreateAdmin,
+) -> Result<CreatedAdmin, Failure> {
     migrations::migrate(home.url().expose()).await?;
-    let wired = wiring::wire(settings, home.url(), &unused_secrets()?, NonZeroUsize::MIN)?;
+    let wired = wiring::wire(settings, home.url(), secrets, NonZeroUsize::MIN)?;
+    if !wired.sealer.is_ours().await.map_err(AuditError::from)? {
+        return Err(AuditError::OtherSecret.into());
+    }
     let created = admin::create_admin(&wired.ports, command).await?;
     wired.activity.close().await;
     Ok(created)
-}
-
-/// No token is made here, so whoever makes an administrator need not know the servers' secret.
-fn unused_secrets() -> Result<MasterSecrets, Failure> {
-    MasterSecrets::parse(MasterSecrets::generate().expose())
-        .map_err(|reason| Failure::Secret(crate::secrets::SecretError::Derivation(reason)))
 }

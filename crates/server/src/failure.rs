@@ -9,6 +9,7 @@ use subtle_domain::email::InvalidEmail;
 use subtle_domain::password::UnfitPassword;
 use subtle_persistence::migrations::MigrateError;
 
+use crate::audit::AuditError;
 use crate::data_dir::DataDirError;
 use crate::secrets::SecretError;
 use crate::settings::SettingError;
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Input(#[source] io::Error),
     #[error("the administrator could not be made")]
     CreateAdmin(#[from] CreateAdminError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the server failed")]
@@ -67,6 +70,7 @@ impl Failure {
             | Self::Password(_)
             | Self::Input(_)
             | Self::CreateAdmin(_)
+            | Self::Audit(_)
             | Self::Listen { .. }
             | Self::Server(_)
             | Self::Runtime(_)

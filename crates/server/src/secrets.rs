@@ -28,8 +28,6 @@ pub(crate) enum SecretError {
     #[error("cannot {action} the secret in {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Derivation(InvalidSecret),
-    #[error(transparent)]
     DataDir(#[from] DataDirError),
 }
 

@@ -3,10 +3,11 @@
 mod announce;
 mod signals;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
-use subtle_persistence::{ActivityWriter, RevocationFeed, UsageWriters, migrations};
+use subtle_persistence::{ActivityWriter, AuditSealing, RevocationFeed, UsageWriters, migrations};
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
 
@@ -16,6 +17,8 @@ use crate::settings::{DatabaseUrl, Settings};
 use crate::{logging, secrets, wiring};
 use signals::{Signal, Signals};
 
+/// How long what was committed to the audit trail waits for its seal.
+const SEAL_EVERY: Duration = Duration::from_secs(2);
 /// How long the start waits for what was revoked before it. Later than that, readiness waits for it.
 const CATCH_UP: Duration = Duration::from_secs(3);
 /// What is left of a stop's 30 seconds after the requests in flight: for the timeline's last entries…
@@ -30,6 +33,7 @@ struct Running {
     feed: RevocationFeed,
     activity: ActivityWriter,
     usage: UsageWriters,
+    sealing: AuditSealing,
 }
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -60,7 +64,7 @@ async fn run(
         running = start(settings, home, secrets) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage } = running;
+    let Running { server, readiness, feed, activity, usage, sealing } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -78,6 +82,7 @@ async fn run(
     if timeout(LAST_ENTRIES, activity.close()).await.is_err() {
         tracing::warn!("the last entries of the activity log could not be written in time");
     }
+    sealing.close().await;
     let _closed_by_the_end_of_the_process = timeout(LAST_WORDS, feed.stop()).await;
     served
 }
@@ -87,6 +92,7 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     announce::migrations(&applied);
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
     let feed = wired.start_feed();
+    let sealing = AuditSealing::start(wired.sealer, Arc::clone(&wired.ports.clock), SEAL_EVERY);
     let status = feed.status();
     if timeout(CATCH_UP, status.ready()).await.is_err() {
         tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
@@ -97,7 +103,7 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     announce::cautions(settings, server.address());
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
-    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage })
+    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

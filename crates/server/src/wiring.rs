@@ -10,13 +10,14 @@ use subtle_domain::ports::{Clock, StoreError};
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
-    ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgBilling, PgDirectory, PgGuessLimiter,
-    PgHealth, PgServiceKeys, PgSessions, PgStore, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions,
-    RevocationFeed, RevocationList, UsageWriters,
+    ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
+    PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgServiceKeys, PgSessions, PgStore, PgTimelines,
+    PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
-    AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacRefreshTokens,
-    MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens, UnfitHasher,
+    AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
+    MacRefreshTokens, MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens, UnfitAuditProof,
+    UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -32,6 +33,8 @@ pub(crate) enum WiringError {
     Hasher(#[from] UnfitHasher),
     #[error(transparent)]
     AccessTokens(#[from] UnfitAccessTokens),
+    #[error(transparent)]
+    AuditProof(#[from] UnfitAuditProof),
 }
 
 /// The ports, and what works behind them.
@@ -41,6 +44,7 @@ pub(crate) struct Wired {
     pub(crate) revocations: Arc<RevocationList>,
     pub(crate) activity: ActivityWriter,
     pub(crate) usage: UsageWriters,
+    pub(crate) sealer: PgAuditSealer,
 }
 
 impl Wired {
@@ -62,6 +66,7 @@ pub(crate) fn wire(
     hashing_threads: NonZeroUsize,
 ) -> Result<Wired, WiringError> {
     let database = Database::new(PoolOptions::from_url(url.expose())?)?;
+    let store = PgStore::new(database.clone(), Arc::new(MacAuditProof::new(secrets)?));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let policy = policy(settings);
     let revocations = Arc::new(RevocationList::new(policy.sessions.access_token));
@@ -80,7 +85,7 @@ pub(crate) fn wire(
         access_tokens: Arc::new(JwtAccessTokens::new(secrets, tokens)?),
         refresh_tokens: Arc::new(MacRefreshTokens::new(secrets)),
         revocations: Arc::clone(&revocations) as _,
-        store: Arc::new(PgStore::new(database.clone())),
+        store: Arc::new(store.clone()),
         accounts: Arc::new(PgAccounts::new(database.clone())),
         sessions: Arc::new(PgSessions::new(database.clone())),
         directory: Arc::new(PgDirectory::new(database.clone())),
@@ -93,11 +98,14 @@ pub(crate) fn wire(
         guesses: Arc::new(PgGuessLimiter::new(database.clone())),
         activity: Arc::new(log),
         timelines: Arc::new(PgTimelines::new(database.clone())),
+        notes: Arc::new(PgNotes::new(database.clone())),
+        audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
         policy,
     };
-    Ok(Wired { ports, database, revocations, activity, usage })
+    let sealer = PgAuditSealer::new(store);
+    Ok(Wired { ports, database, revocations, activity, usage, sealer })
 }
 
 fn policy(settings: &Settings) -> Policy {

@@ -70,6 +70,11 @@ impl Privileged {
         Ok(self.privilege.held_by(actor).map(|_| subject))
     }
 
+    /// Whose idempotency keys are theirs.
+    pub(crate) fn caller(&self) -> String {
+        format!("user:{}", self.user_id)
+    }
+
     /// Who they are.
     #[must_use]
     pub fn user_id(&self) -> &UserId {

@@ -1,4 +1,5 @@
 use subtle_domain::activity::ActivityCursor;
+use subtle_domain::audit::{AuditCursor, AuditQuery, RecordedAudit};
 use subtle_domain::billing::{BillingCursor, BillingQuery};
 use subtle_domain::directory::{UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
@@ -10,8 +11,9 @@ use subtle_domain::user::Standing;
 use super::Privileged;
 use crate::activity::{ActivityPage, page};
 use crate::billing::BillingPage;
+use crate::sessions::{SessionCursor, SessionPage};
 use crate::usage::{UsagePage, UsageSummary};
-use crate::{Ports, billing, quotas, usage};
+use crate::{Page, Ports, billing, quotas, sessions, usage};
 
 /// Shows a page of the list of accounts.
 pub async fn list_users(ports: &Ports, _by: &Privileged, query: &UserQuery) -> Result<UserPage, StoreError> {
@@ -109,7 +111,36 @@ pub async fn list_all_billing(
     billing::page(ports, query, after, limit).await
 }
 
-async fn is_there(ports: &Ports, id: &UserId) -> Result<bool, StoreError> {
+/// Shows a page of somebody's live sessions; `None` if there is no such account, or no longer.
+pub async fn list_user_sessions(
+    ports: &Ports,
+    _by: &Privileged,
+    id: &UserId,
+    after: Option<SessionCursor>,
+    limit: u32,
+) -> Result<Option<SessionPage>, StoreError> {
+    if !is_there(ports, id).await? {
+        return Ok(None);
+    }
+    sessions::page(ports, id, after, limit).await.map(Some)
+}
+
+/// A page of the audit trail, newest first.
+pub type AuditPage = Page<RecordedAudit, AuditCursor>;
+
+/// Shows a page of the audit trail.
+pub async fn list_audit(
+    ports: &Ports,
+    _by: &Privileged,
+    query: &AuditQuery,
+    after: Option<AuditCursor>,
+    limit: u32,
+) -> Result<AuditPage, StoreError> {
+    let rows = ports.audit_trail.page(query, after, AuditPage::reach(limit)).await?;
+    Ok(Page::of(rows, limit, |last| (last.at, last.id.clone())))
+}
+
+pub(crate) async fn is_there(ports: &Ports, id: &UserId) -> Result<bool, StoreError> {
     let user = ports.accounts.find(id).await?;
     Ok(user.is_some_and(|user| user.standing() != Standing::Erased))
 }

@@ -54,7 +54,7 @@ pub async fn reserve(
     render: &(dyn Fn(&Reservation) -> String + Sync),
 ) -> Result<String, ReserveError> {
     let now = ports.clock.now();
-    let once = Once::new(format!("key:{}", by.key_id()), request, now);
+    let once = Once::new(by.caller(), request, now);
     again(|| attempt(ports, &new, &once, render, now)).await?
 }
 

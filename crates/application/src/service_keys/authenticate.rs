@@ -25,6 +25,11 @@ impl Service {
         &self.key_id
     }
 
+    /// Whose idempotency keys are its own.
+    pub(crate) fn caller(&self) -> String {
+        format!("key:{}", self.key_id)
+    }
+
     /// The administrator by whose authority it acts: who made the key.
     #[must_use]
     pub fn authority(&self) -> &UserId {

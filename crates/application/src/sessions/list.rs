@@ -1,5 +1,5 @@
 use subtle_domain::Timestamp;
-use subtle_domain::ids::SessionId;
+use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::StoreError;
 use subtle_domain::session::Session;
 
@@ -19,9 +19,18 @@ pub async fn list_sessions(
     after: Option<SessionCursor>,
     limit: u32,
 ) -> Result<SessionPage, StoreError> {
+    page(ports, &caller.user_id, after, limit).await
+}
+
+pub(crate) async fn page(
+    ports: &Ports,
+    user: &UserId,
+    after: Option<SessionCursor>,
+    limit: u32,
+) -> Result<SessionPage, StoreError> {
     let (policy, now) = (&ports.policy.sessions, ports.clock.now());
     let reach = SessionPage::reach(limit);
-    let sessions = ports.sessions.live(&caller.user_id, policy, now, after, reach).await?;
+    let sessions = ports.sessions.live(user, policy, now, after, reach).await?;
     Ok(Page::of(sessions, limit, |last| (last.last_used_at, last.id.clone())))
 }
 

@@ -1,6 +1,6 @@
 use crate::Timestamp;
 use crate::ids::{
-    ActivityId, AuditId, BillingId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
 };
 
 /// The time. Read once per use case and passed on as a value.
@@ -29,6 +29,8 @@ pub trait IdGenerator: Send + Sync {
     fn reservation_id(&self, user: &UserId) -> ReservationId;
     /// For a record of the ledger.
     fn billing_id(&self) -> BillingId;
+    /// For a note on a user.
+    fn note_id(&self) -> NoteId;
     /// For a service key.
     fn service_key_id(&self) -> ServiceKeyId;
     /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    AuditLog, BillingRepository, IdempotencyKeys, MockAuditLog, MockBillingRepository, MockIdempotencyKeys,
-    MockServiceKeyRepository, MockSessionRepository, MockUsageRepository, MockUserRepository,
-    ServiceKeyRepository, SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, MockActivityRepository, MockAuditLog,
+    MockBillingRepository, MockIdempotencyKeys, MockNoteRepository, MockServiceKeyRepository,
+    MockSessionRepository, MockUsageRepository, MockUserRepository, NoteRepository, ServiceKeyRepository,
+    SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -20,6 +21,10 @@ pub struct MockUnit {
     pub usage: MockUsageRepository,
     /// Its ledger.
     pub billing: MockBillingRepository,
+    /// Its activity timeline.
+    pub activity: MockActivityRepository,
+    /// Its notes.
+    pub notes: MockNoteRepository,
     /// Its service keys.
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
@@ -46,6 +51,14 @@ impl UnitOfWork for MockUnit {
 
     fn billing(&mut self) -> &mut dyn BillingRepository {
         &mut self.billing
+    }
+
+    fn activity(&mut self) -> &mut dyn ActivityRepository {
+        &mut self.activity
+    }
+
+    fn notes(&mut self) -> &mut dyn NoteRepository {
+        &mut self.notes
     }
 
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::Timestamp;
-use crate::activity::{ActivityCursor, ActivityEntry, ActivitySummary, RecordedActivity};
-use crate::audit::AuditEntry;
+use crate::activity::{ActivityCursor, ActivityEntry, ActivitySummary, RecordedActivity, ReportedActivity};
+use crate::audit::{AuditCursor, AuditEntry, AuditQuery, RecordedAudit};
 use crate::ids::UserId;
 
 /// The activity timeline. Writing never makes a request wait.
@@ -26,6 +26,42 @@ pub trait Timelines: Send + Sync {
     ) -> Result<Vec<RecordedActivity>, StoreError>;
     /// The figures, as of `now`.
     async fn summary(&self, user: &UserId, now: Timestamp) -> Result<ActivitySummary, StoreError>;
+}
+
+/// The activity timeline inside a unit of work: what other programs tell.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait ActivityRepository: Send {
+    /// Writes what is told of accounts that are there and not erased; for each, in their order, whether it was written.
+    async fn report(&mut self, reported: &[ReportedActivity]) -> Result<Vec<bool>, StoreError>;
+}
+
+/// Reading in the audit trail.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait AuditTrail: Send + Sync {
+    /// Rows, newest first: at most `limit`, behind `after`.
+    async fn page(
+        &self,
+        query: &AuditQuery,
+        after: Option<AuditCursor>,
+        limit: u32,
+    ) -> Result<Vec<RecordedAudit>, StoreError>;
+}
+
+/// Proves that rows of the audit trail, and the seals over them, are the server's own.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait AuditProof: Send + Sync {
+    /// The MAC of a row, by the newest secret.
+    fn mac(&self, row: &[u8]) -> Vec<u8>;
+    /// Whether a row's MAC is ours, by any of the secrets.
+    fn is_mac(&self, row: &[u8], mac: &[u8]) -> bool;
+    /// SHA-256 of some bytes.
+    fn hash(&self, bytes: &[u8]) -> Vec<u8>;
+    /// A signature, by the newest secret.
+    fn sign(&self, seal: &[u8]) -> Vec<u8>;
+    /// Whether a signature is ours, by any of the secrets.
+    fn is_signature(&self, seal: &[u8], signature: &[u8]) -> bool;
 }
 
 /// The audit trail, inside a unit of work: a privileged change and its entry commit together.

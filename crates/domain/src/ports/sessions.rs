@@ -41,6 +41,13 @@ pub trait Sessions: Send + Sync {
         after: Option<(Timestamp, SessionId)>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError>;
+    /// A user's sessions, ended ones too, those that began last first: at most `limit`, behind the one of that beginning and identifier.
+    async fn begun(
+        &self,
+        user: &UserId,
+        after: Option<(Timestamp, String)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas, and names those that were ended.
     async fn revoke_others(
         &self,

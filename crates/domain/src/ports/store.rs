@@ -3,8 +3,8 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use super::{
-    AuditLog, BillingRepository, IdempotencyKeys, ServiceKeyRepository, SessionRepository, UsageRepository,
-    UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, ServiceKeyRepository,
+    SessionRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -51,6 +51,10 @@ pub trait UnitOfWork: Send {
     fn usage(&mut self) -> &mut dyn UsageRepository;
     /// The ledger.
     fn billing(&mut self) -> &mut dyn BillingRepository;
+    /// The activity timeline.
+    fn activity(&mut self) -> &mut dyn ActivityRepository;
+    /// Notes.
+    fn notes(&mut self) -> &mut dyn NoteRepository;
     /// Service keys.
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
     /// Keys of repeated requests.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::NaiveDate;
 
 use super::StoreError;
 use crate::Timestamp;
@@ -46,6 +47,13 @@ pub trait UsageReports: Send + Sync {
         days: Days,
         by: UsageGrouping,
     ) -> Result<Vec<(UsageGroup, UsageTotals)>, StoreError>;
+    /// Sums of single days, the last first: at most `limit` that begin before a moment. Read from the daily rollup.
+    async fn days(
+        &self,
+        user: &UserId,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(NaiveDate, UsageTotals)>, StoreError>;
     /// What a user's budget is made of: used in `month`, held at `now`.
     async fn quota(&self, user: &UserId, month: Month, now: Timestamp) -> Result<QuotaFigures, StoreError>;
 }

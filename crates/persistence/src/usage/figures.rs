@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bigdecimal::BigDecimal;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Date, Nullable, Numeric, Text, Timestamptz};
@@ -23,6 +23,13 @@ const BY_DAY: &str = "
     FROM usage_daily
     WHERE user_id = $1 AND day BETWEEN $2 AND $3
     GROUP BY day ORDER BY day";
+
+/// The sums of a user's last days that begin before a moment.
+const LAST_DAYS: &str = "
+    SELECT day, sum(request_count)::bigint AS requests, sum(total_tokens)::bigint AS tokens, sum(total_cost) AS cost
+    FROM usage_daily
+    WHERE user_id = $1 AND day < $2
+    GROUP BY day ORDER BY day DESC LIMIT $3";
 
 /// The sums of a user's features, in the same order whatever the database's collation: usage without one first.
 const BY_FEATURE: &str = "
@@ -48,6 +55,16 @@ const QUOTA: &str = "
     SELECT used.*, held.*, own.metric, own.amount
     FROM used CROSS JOIN held LEFT JOIN user_quotas own ON own.user_id = $1
     ORDER BY own.metric";
+
+/// Behind the last day of the years that are kept.
+const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(10_000, 1, 1).unwrap();
+
+/// The first day that does not begin before a moment.
+fn first_day_from(moment: Timestamp) -> NaiveDate {
+    let day = moment.date_naive();
+    let begins = day.and_time(NaiveTime::MIN).and_utc() == moment;
+    if begins { day } else { day.succ_opt().unwrap_or(day) }
+}
 
 /// Reads usage in PostgreSQL.
 #[derive(Debug, Clone)]
@@ -234,6 +251,21 @@ impl UsageReports for PgUsageReports {
                 Ok(rows.into_iter().map(Into::into).collect())
             }
         }
+    }
+
+    async fn days(
+        &self,
+        user: &UserId,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(NaiveDate, UsageTotals)>, StoreError> {
+        let first_too_late = before.map_or(LAST_DAY, first_day_from);
+        let rows: Vec<DayRow> = repeatable!(self.database, connection => sql_query(LAST_DAYS)
+            .bind::<Text, _>(user.as_str())
+            .bind::<Date, _>(first_too_late)
+            .bind::<BigInt, _>(i64::from(limit))
+            .load(connection))?;
+        Ok(rows.into_iter().map(|row| (row.day, row.sums.into())).collect())
     }
 
     async fn quota(&self, user: &UserId, month: Month, now: Timestamp) -> Result<QuotaFigures, StoreError> {

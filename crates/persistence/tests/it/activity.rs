@@ -226,3 +226,70 @@ async fn a_database_that_stays_away_costs_the_entries_and_they_are_counted() {
     assert_eq!(log.lost(), 3);
     assert!(began.elapsed() >= Duration::from_secs(5), "was given up after {:?}", began.elapsed());
 }
+
+mod reported {
+    use subtle_domain::activity::ReportedActivity;
+    use subtle_domain::ids::ActivityId;
+    use subtle_domain::ports::Store;
+    use subtle_domain::text::Label;
+
+    use crate::support::{Home, start, store, user_id};
+
+    fn told(id: &str, user: &str, data: Option<&str>) -> ReportedActivity {
+        ReportedActivity {
+            id: ActivityId::parse(id).unwrap(),
+            user_id: user_id(user),
+            action: Label::parse("export \u{1f980}").unwrap(),
+            data: data.map(str::to_owned),
+            at: start(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_accounts_that_are_there_is_written_with_every_digit() {
+        let home = Home::of_three().await;
+        let mut unit = store(home.pool()).begin().await.unwrap();
+        let written = unit
+            .activity()
+            .report(&[
+                told("r1", "bob", Some(r#"{"n": 123456789012345678901234567890.5}"#)),
+                told("r2", "eve", None),
+                told("r3", "nobody", None),
+                told("r4", "ada", None),
+                told("r5", "bob", Some("null")),
+            ])
+            .await
+            .unwrap();
+        assert_eq!(written, [true, false, false, true, true]);
+        unit.commit().await.unwrap();
+        let rows = "SELECT concat_ws(' ', id, user_id, action, data) FROM user_activity ORDER BY id";
+        assert_eq!(
+            home.first_column(rows).await,
+            [
+                r#"r1 bob export 🦀 {"n": 123456789012345678901234567890.5}"#,
+                "r4 ada export 🦀",
+                "r5 bob export 🦀 null"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_erasure_waits_for_what_is_being_written_and_takes_it_along() {
+        let home = Home::of_three().await;
+        let store = store(home.pool());
+        let mut unit = store.begin().await.unwrap();
+        unit.activity().report(&[told("r1", "ada", None)]).await.unwrap();
+        let erasing = async {
+            let mut unit = store.begin().await.unwrap();
+            unit.users().lock(&user_id("ada")).await.unwrap();
+            unit.users().erase_traces(&user_id("ada")).await.unwrap();
+            unit.commit().await.unwrap();
+        };
+        let writing = async {
+            home.await_waiting(1).await;
+            unit.commit().await.unwrap();
+        };
+        tokio::join!(erasing, writing);
+        assert_eq!(home.value("SELECT count(*) FROM user_activity").await, "0");
+    }
+}

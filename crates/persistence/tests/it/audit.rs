@@ -1,11 +1,13 @@
 //! The audit trail.
 
+mod sealing;
+mod trail;
+
 use subtle_domain::audit::{AuditAction, AuditEntry, FieldChange, Origin};
 use subtle_domain::ids::AuditId;
 use subtle_domain::ports::{Store, StoreError};
-use subtle_persistence::PgStore;
 
-use crate::support::{Home, start, user, user_id};
+use crate::support::{Home, start, store, user, user_id};
 
 fn entry(id: &str, origin: Origin) -> AuditEntry {
     AuditEntry {
@@ -33,7 +35,7 @@ async fn home() -> Home {
 #[tokio::test]
 async fn an_entry_says_who_did_what_to_whom_and_from_where() {
     let home = home().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let address = "192.0.2.7".parse().ok();
     unit.audit().append(&entry("a1", Origin::Http(address))).await.unwrap();
     unit.audit().append(&AuditEntry { subject: None, ..entry("a2", Origin::CommandLine) }).await.unwrap();
@@ -60,7 +62,7 @@ async fn an_entry_says_who_did_what_to_whom_and_from_where() {
 #[tokio::test]
 async fn an_entry_that_cannot_be_written_undoes_the_change_it_is_about() {
     let home = home().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().set_hash(&user_id("ada"), &crate::support::hash('z')).await.unwrap();
     let nobody = AuditEntry { actor: user_id("nobody"), ..entry("a1", Origin::CommandLine) };
     assert!(matches!(unit.audit().append(&nobody).await, Err(StoreError::Conflict(_))));

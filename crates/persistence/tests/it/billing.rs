@@ -12,13 +12,9 @@ use subtle_domain::usage::Month;
 use subtle_persistence::{PgBilling, PgStore};
 use tokio::task::JoinSet;
 
-use crate::support::{Home, later, start, user_id};
+use crate::support::{Home, later, start, store, user_id};
 
 /// Where units of work on the database begin.
-pub(crate) fn store(home: &Home) -> PgStore {
-    PgStore::new(home.pool())
-}
-
 fn record(id: &str, user: &str, at: Timestamp) -> BillingRecord {
     BillingRecord {
         id: BillingId::parse(id).unwrap(),
@@ -32,7 +28,7 @@ fn record(id: &str, user: &str, at: Timestamp) -> BillingRecord {
 }
 
 async fn added(home: &Home, record: &BillingRecord) -> bool {
-    let mut unit = store(home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let added = unit.billing().add(record).await.unwrap();
     unit.commit().await.unwrap();
     added
@@ -52,7 +48,7 @@ async fn a_record_is_found_as_it_was_written() {
     assert!(added(&home, &written).await);
     let bare = BillingRecord { description: None, ..record("b2", "bob", later(1)) };
     assert!(added(&home, &bare).await);
-    let mut unit = store(&home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert_eq!(unit.billing().find(&written.id).await.unwrap(), Some(written));
     assert_eq!(unit.billing().find(&bare.id).await.unwrap(), Some(bare));
     assert_eq!(unit.billing().find(&BillingId::parse("b3").unwrap()).await.unwrap(), None);
@@ -70,7 +66,7 @@ async fn unknown_and_erased_accounts_get_no_record() {
 async fn an_identifier_that_is_taken_is_a_conflict() {
     let home = Home::of_three().await;
     assert!(added(&home, &record("b1", "ada", start())).await);
-    let mut unit = store(&home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let again = unit.billing().add(&record("b1", "bob", start())).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
 }
@@ -78,7 +74,7 @@ async fn an_identifier_that_is_taken_is_a_conflict() {
 #[tokio::test]
 async fn a_record_moves_on_only_from_where_it_stands() {
     let home = Home::of_three().await;
-    let store = store(&home);
+    let store = store(home.pool());
     for stands in BillingStatus::ALL {
         for from in BillingStatus::ALL {
             for to in BillingStatus::ALL {
@@ -99,7 +95,7 @@ async fn a_record_of_somebody_else_does_not_move() {
     assert!(added(&home, &record("b1", "ada", start())).await);
     let taken_for_bobs = record("b1", "bob", start());
     let (from, to) = (BillingStatus::Pending, BillingStatus::Completed);
-    assert!(!moved(&store(&home), &taken_for_bobs, from, to).await);
+    assert!(!moved(&store(home.pool()), &taken_for_bobs, from, to).await);
     assert_eq!(home.value("SELECT status FROM billing_history").await, "pending");
 }
 
@@ -108,7 +104,7 @@ async fn of_fifty_refunds_at_once_one_is_made() {
     let home = Home::of_three().await;
     let paid = BillingRecord { status: BillingStatus::Completed, ..record("b1", "ada", start()) };
     assert!(added(&home, &paid).await);
-    let (store, paid) = (Arc::new(store(&home)), Arc::new(paid));
+    let (store, paid) = (Arc::new(store(home.pool())), Arc::new(paid));
     let mut tries = JoinSet::new();
     for _ in 0..50 {
         let (store, paid) = (Arc::clone(&store), Arc::clone(&paid));
@@ -228,7 +224,7 @@ async fn an_open_month_is_the_sum_of_its_own_days_for_whoever_used_something() {
     assert_eq!(open(None, 1).await, [ada]);
     assert_eq!(open(Some("ada"), 10).await, std::slice::from_ref(&bob));
     assert_eq!(open(Some("bob"), 10).await, []);
-    assert_eq!(closed(&store(&home), &[closing("ada", "3.0000000001", "b1")]).await, ["ada"]);
+    assert_eq!(closed(&store(home.pool()), &[closing("ada", "3.0000000001", "b1")]).await, ["ada"]);
     assert_eq!(open(None, 10).await, [bob]);
     let december = billing.open_month(Month::parse("2026-12").unwrap(), None, 10).await.unwrap();
     assert_eq!(december.len(), 1, "another month is open still");
@@ -241,7 +237,7 @@ const BILLED: &str = "SELECT concat_ws(' ', id, user_id, amount, currency, statu
 #[tokio::test]
 async fn a_month_is_closed_once_and_what_rounds_to_nothing_has_no_bill() {
     let home = with_usage().await;
-    let store = store(&home);
+    let store = store(home.pool());
     let first = [closing("bob", "0.004", "b2"), closing("ada", "3.0000000001", "b1")];
     assert_eq!(closed(&store, &first).await, ["ada", "bob"]);
     let again =
@@ -269,7 +265,7 @@ async fn closings_of_two_months_at_once_are_kept_apart() {
     );
     let earlier = Closing::new(october, cost, BillingId::parse("b2").unwrap(), start()).unwrap();
     let both = [closing("ada", "3", "b1"), earlier];
-    assert_eq!(closed(&store(&home), &both).await, ["ada", "ada"]);
+    assert_eq!(closed(&store(home.pool()), &both).await, ["ada", "ada"]);
     let expected = ["ada 2026-10-01 b2 2.0000000000", "ada 2026-11-01 b1 3.0000000000"];
     assert_eq!(home.first_column(CLOSED).await, expected);
     assert_eq!(
@@ -284,7 +280,7 @@ async fn closings_of_two_months_at_once_are_kept_apart() {
 #[tokio::test]
 async fn closings_that_run_at_once_make_one_bill_for_each_user() {
     let home = with_usage().await;
-    let store = Arc::new(store(&home));
+    let store = Arc::new(store(home.pool()));
     let mut runs = JoinSet::new();
     for run in 0..8 {
         let store = Arc::clone(&store);
@@ -308,9 +304,9 @@ async fn closings_that_run_at_once_make_one_bill_for_each_user() {
 #[tokio::test]
 async fn a_closing_that_is_undone_leaves_the_month_open() {
     let home = with_usage().await;
-    let mut unit = store(&home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert_eq!(unit.billing().close(&[closing("ada", "3", "b1")]).await.unwrap(), [user_id("ada")]);
     unit.rollback().await.unwrap();
     assert_eq!(home.first_column(BILLED).await, [""; 0]);
-    assert_eq!(closed(&store(&home), &[closing("ada", "3", "b2")]).await, ["ada"]);
+    assert_eq!(closed(&store(home.pool()), &[closing("ada", "3", "b2")]).await, ["ada"]);
 }

@@ -12,9 +12,9 @@ use subtle_domain::directory::{PageStart, UserPage, UserQuery, UserRow, UserSort
 use subtle_domain::ports::{Directory, NewUser, Store};
 use subtle_domain::text::FullName;
 use subtle_domain::user::{Role, SubscriptionTier, User};
-use subtle_persistence::{PgDirectory, PgStore};
+use subtle_persistence::PgDirectory;
 
-use crate::support::{Home, email, hash, start, user};
+use crate::support::{Home, email, hash, start, store, user};
 
 /// Names that are missing, alike but for case, alike in their first 200 characters, or in other scripts.
 const NAMES: &[Option<&str>] = &[
@@ -49,7 +49,7 @@ fn inhabitant(number: u32) -> User {
 async fn town(people: u32) -> Home {
     let home = Home::new().await;
     let erased = |number| User { deleted_at: Some(start()), ..inhabitant(number) };
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     for user in (0..people).map(inhabitant).chain([200, 201].map(erased)) {
         assert!(unit.users().add(&NewUser { user, hash: hash('a') }).await.unwrap());
     }

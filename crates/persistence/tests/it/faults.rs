@@ -10,12 +10,12 @@ use futures_util::future::join_all;
 use subtle_domain::ports::{Accounts, Health, Sessions, Store, StoreError};
 use subtle_domain::session::RevocationReason;
 use subtle_domain::user::ProfileChange;
-use subtle_persistence::{Database, PgAccounts, PgHealth, PgSessions, PgStore, PoolOptions};
+use subtle_persistence::{Database, PgAccounts, PgHealth, PgSessions, PoolOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 use tokio_postgres::config::Host;
 
-use crate::support::{Home, is_unavailable, later, session, session_id, user, user_id};
+use crate::support::{Home, is_unavailable, later, session, session_id, store, user, user_id};
 
 #[tokio::test]
 async fn a_database_that_is_there_answers() {
@@ -28,7 +28,7 @@ async fn a_database_that_is_not_there_is_unavailable() {
     for url in ["postgres://u@127.0.0.1:1/db", "postgres://u@/db?host=%2Fnowhere"] {
         let pool = Database::new(PoolOptions::from_url(url).unwrap()).unwrap();
         assert!(is_unavailable(&PgHealth::new(pool.clone()).ping().await));
-        assert!(is_unavailable(&PgStore::new(pool).begin().await));
+        assert!(is_unavailable(&store(pool).begin().await));
     }
 }
 
@@ -46,7 +46,7 @@ async fn a_server_that_takes_the_call_and_says_nothing_is_unavailable_in_time() 
 async fn an_exhausted_pool_is_unavailable_in_time_and_recovers_at_once() {
     let home = Home::new().await;
     let pool = home.pool_with("connection_limit=2&pool_timeout=1");
-    let store = PgStore::new(pool.clone());
+    let store = store(pool.clone());
     let (one, other) = (store.begin().await.unwrap(), store.begin().await.unwrap());
     let began = Instant::now();
     assert!(is_unavailable(&PgHealth::new(pool.clone()).ping().await));
@@ -95,7 +95,7 @@ async fn a_migration_under_prepared_statements_fails_no_statement() {
 async fn a_migration_under_a_unit_of_work_asks_for_another_try_which_succeeds() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store = PgStore::new(home.pool_with("connection_limit=2"));
+    let store = store(home.pool_with("connection_limit=2"));
     let lock = async || {
         let mut unit = store.begin().await?;
         unit.users().lock(&user_id("ada")).await?;
@@ -117,7 +117,7 @@ async fn connections_that_were_killed_while_idle_fail_nobody() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     let pool = home.pool_with("connection_limit=4");
-    let (accounts, store) = (PgAccounts::new(pool.clone()), PgStore::new(pool));
+    let (accounts, store) = (PgAccounts::new(pool.clone()), store(pool));
     for _ in 0..10 {
         join_all((0..8).map(|_| async { accounts.find(&user_id("ada")).await.unwrap() })).await;
         home.kill_all().await;
@@ -166,7 +166,7 @@ async fn a_statement_that_must_not_run_twice_is_not_sent_twice() {
 async fn a_unit_of_work_whose_backend_dies_is_unavailable_and_the_next_is_fine() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let mut unit = store.begin().await.unwrap();
     unit.users().lock(&user_id("ada")).await.unwrap();
     home.kill_all().await;

@@ -7,7 +7,7 @@ use subtle_domain::idempotency::{Claim, Claimed, Repeatable};
 use subtle_domain::ports::{Store, StoreError};
 use subtle_domain::text::IdempotencyKey;
 
-use crate::billing::store;
+use crate::support::store;
 use crate::support::{Home, start};
 
 fn claim(caller: &str, key: &str, asked: u8) -> Claim {
@@ -21,7 +21,7 @@ fn claim_at(caller: &str, key: &str, asked: u8, at: Timestamp) -> Claim {
 
 /// Claims in a unit of work of its own and, where it is the first, answers.
 async fn answered(home: &Home, claim: &Claim, answer: &str) -> Claimed {
-    let mut unit = store(home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let claimed = unit.idempotency().claim(claim).await.unwrap();
     if claimed == Claimed::First {
         unit.idempotency().keep(claim, answer).await.unwrap();
@@ -57,9 +57,9 @@ async fn each_caller_has_keys_of_their_own() {
 #[tokio::test]
 async fn who_comes_second_waits_and_hears_the_answer_once_it_is_committed() {
     let home = Home::new().await;
-    let mut first = store(&home).begin().await.unwrap();
+    let mut first = store(home.pool()).begin().await.unwrap();
     assert_eq!(first.idempotency().claim(&claim("k1", "x", 1)).await.unwrap(), Claimed::First);
-    let mut second = store(&home).begin().await.unwrap();
+    let mut second = store(home.pool()).begin().await.unwrap();
     let waiting =
         tokio::spawn(async move { second.idempotency().claim(&claim("k1", "x", 1)).await.unwrap() });
     home.await_waiting(1).await;
@@ -71,9 +71,9 @@ async fn who_comes_second_waits_and_hears_the_answer_once_it_is_committed() {
 #[tokio::test]
 async fn who_comes_second_is_the_first_once_the_other_is_undone() {
     let home = Home::new().await;
-    let mut first = store(&home).begin().await.unwrap();
+    let mut first = store(home.pool()).begin().await.unwrap();
     assert_eq!(first.idempotency().claim(&claim("k1", "x", 1)).await.unwrap(), Claimed::First);
-    let mut second = store(&home).begin().await.unwrap();
+    let mut second = store(home.pool()).begin().await.unwrap();
     let waiting =
         tokio::spawn(async move { second.idempotency().claim(&claim("k1", "x", 2)).await.unwrap() });
     home.await_waiting(1).await;
@@ -84,7 +84,7 @@ async fn who_comes_second_is_the_first_once_the_other_is_undone() {
 #[tokio::test]
 async fn of_twenty_that_claim_one_key_at_once_one_is_the_first_and_all_others_hear_its_answer() {
     let home = Home::new().await;
-    let store = store(&home);
+    let store = store(home.pool());
     let requests = (0..20).map(async |number: u8| {
         let claim = claim("k1", "x", 1);
         let mut unit = store.begin().await.unwrap();
@@ -110,7 +110,7 @@ async fn a_key_without_an_answer_asks_for_another_try() {
     let home = Home::new().await;
     home.run("INSERT INTO idempotency_keys (caller, key, fingerprint) VALUES ('k1', 'x', decode(repeat('01', 32), 'hex'))")
         .await;
-    let mut unit = store(&home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let claimed = unit.idempotency().claim(&claim("k1", "x", 1)).await;
     assert!(matches!(claimed, Err(StoreError::Again(_))), "{claimed:?}");
 }

@@ -11,6 +11,7 @@ mod faults;
 mod idempotency;
 mod limits;
 mod migrations;
+mod notes;
 mod revocations;
 mod service_keys;
 mod sessions;

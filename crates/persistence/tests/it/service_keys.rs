@@ -6,7 +6,7 @@ use subtle_domain::service_key::{Scopes, ServiceKey, ServiceKeyDigest};
 use subtle_domain::text::Label;
 use subtle_persistence::PgServiceKeys;
 
-use crate::billing::store;
+use crate::support::store;
 use crate::support::{Home, later, start, user, user_id};
 
 async fn home() -> Home {
@@ -36,7 +36,7 @@ fn digest(filler: u8) -> ServiceKeyDigest {
 }
 
 async fn add(home: &Home, key: &ServiceKey, filler: u8) {
-    let mut unit = store(home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.service_keys().add(key, &digest(filler)).await.unwrap();
     unit.commit().await.unwrap();
 }
@@ -56,7 +56,7 @@ async fn all_keys_are_listed_newest_first_the_revoked_ones_too() {
     add(&home, &key("k1"), 1).await;
     add(&home, &key("k2"), 2).await;
     add(&home, &ServiceKey { created_at: later(1), ..key("k0") }, 3).await;
-    let mut unit = store(&home).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.service_keys().revoke(&id("k1"), later(9)).await.unwrap();
     unit.commit().await.unwrap();
     let all = PgServiceKeys::new(home.pool()).all().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_digest_or_an_identifier_that_is_taken_and_an_unknown_maker_are_confli
     add(&home, &key("k1"), 1).await;
     let of_nobody = ServiceKey { created_by: user_id("nobody"), ..key("k2") };
     for (key, filler) in [(key("k1"), 2), (key("k2"), 1), (of_nobody, 2)] {
-        let mut unit = store(&home).begin().await.unwrap();
+        let mut unit = store(home.pool()).begin().await.unwrap();
         let refused = unit.service_keys().add(&key, &digest(filler)).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     }
@@ -108,10 +108,10 @@ async fn a_scope_that_nobody_knows_makes_its_key_corrupt() {
 async fn a_key_that_is_locked_is_waited_for() {
     let home = home().await;
     add(&home, &key("k1"), 1).await;
-    let mut first = store(&home).begin().await.unwrap();
+    let mut first = store(home.pool()).begin().await.unwrap();
     assert_eq!(first.service_keys().lock(&id("k1")).await.unwrap(), Some(key("k1")));
     assert_eq!(first.service_keys().lock(&id("k2")).await.unwrap(), None);
-    let mut second = store(&home).begin().await.unwrap();
+    let mut second = store(home.pool()).begin().await.unwrap();
     let waiting = tokio::spawn(async move { second.service_keys().lock(&id("k1")).await.unwrap() });
     home.await_waiting(1).await;
     first.service_keys().revoke(&id("k1"), later(5)).await.unwrap();

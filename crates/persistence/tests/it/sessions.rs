@@ -8,9 +8,9 @@ use subtle_domain::ports::{Sessions, Store, StoreError};
 use subtle_domain::session::{ClientInfo, Generation, RevocationReason, Session, SessionPolicy};
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::User;
-use subtle_persistence::{PgSessions, PgStore};
+use subtle_persistence::PgSessions;
 
-use crate::support::{Home, hash, heard, later, session, session_id, start, user, user_id};
+use crate::support::{Home, hash, heard, later, session, session_id, start, store, user, user_id};
 
 async fn home() -> (Home, PgSessions) {
     let home = Home::new().await;
@@ -68,7 +68,7 @@ async fn an_identifier_or_a_digest_that_is_there_already_is_a_conflict() {
 #[tokio::test]
 async fn a_session_that_begins_while_its_account_is_disabled_does_not() {
     let (home, sessions) = home().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().lock(&user_id("ada")).await.unwrap();
     let begin = tokio::spawn(async move { sessions.begin(&session("s1", "ada"), &hash('a')).await });
     home.await_waiting(1).await;
@@ -82,7 +82,7 @@ async fn a_session_that_begins_while_its_account_is_disabled_does_not() {
 #[tokio::test]
 async fn a_session_that_begins_while_the_password_changes_does_not() {
     let (home, sessions) = home().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert!(unit.users().replace_hash(&user_id("ada"), &hash('a'), &hash('b'), later(1)).await.unwrap());
     let begin = tokio::spawn(async move { sessions.begin(&session("s1", "ada"), &hash('a')).await });
     home.await_waiting(1).await;
@@ -217,7 +217,7 @@ async fn a_unit_of_work_ends_sessions_and_tells_on_commit_alone() {
         home.add_session(&session(id, "ada")).await;
     }
     let mut listener = home.listener().await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let (ada, reason) = (user_id("ada"), RevocationReason::PasswordChange);
     let mut undone = store.begin().await.unwrap();
     assert_eq!(undone.sessions().revoke_all(&ada, None, reason, later(1)).await.unwrap().len(), 2);
@@ -241,7 +241,7 @@ async fn deleting_all_sessions_tells_that_no_token_of_theirs_holds() {
         home.add_session(&session(id, user)).await;
     }
     let mut listener = home.listener().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.sessions().delete_all(&user_id("ada")).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(heard(&mut listener, 1).await, ["u:ada"]);
@@ -261,4 +261,21 @@ async fn what_other_programs_write_is_read_as_far_as_it_goes() {
     assert_eq!((found.client, found.salt.len()), (ClientInfo::default(), 16));
     let all = sessions.live(&user_id("ada"), &SessionPolicy::default(), later(0), None, 10).await;
     assert!(matches!(all, Err(StoreError::Corrupt { table: "sessions", column: "id" })), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_began_is_listed_from_the_last_ended_sessions_too_and_is_nobody_elses() {
+    let (home, sessions) = home().await;
+    for (id, at) in [("b1", 5), ("b2", 6), ("b3", 6)] {
+        home.add_session(&Session { created_at: later(at), ..session(id, "ada") }).await;
+    }
+    let ada = user_id("ada");
+    sessions.revoke(&ada, &session_id("b2"), RevocationReason::SignOut, later(9)).await.unwrap();
+    let ids = async |after: Option<(Timestamp, String)>, limit| {
+        let begun = sessions.begun(&ada, after, limit).await.unwrap();
+        begun.into_iter().map(|session| session.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 2).await, ["b3", "b2"]);
+    assert_eq!(ids(Some((later(6), "b3".to_owned())), 2).await, ["b2", "b1"]);
+    assert_eq!(sessions.begun(&user_id("nobody"), None, 10).await.unwrap(), []);
 }

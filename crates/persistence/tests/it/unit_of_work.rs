@@ -11,7 +11,7 @@ use subtle_domain::user::{Role, User};
 use subtle_persistence::PgStore;
 use tokio::sync::Barrier;
 
-use crate::support::{Home, email, hash, later, session, user, user_id};
+use crate::support::{Home, email, hash, later, session, store, user, user_id};
 
 const USERS: &str = "SELECT count(*) FROM users";
 
@@ -25,7 +25,7 @@ async fn with_one_more(store: &PgStore, id: &str) -> Box<dyn UnitOfWork> {
 async fn a_committed_unit_of_work_has_happened_and_its_connection_serves_again() {
     let home = Home::new().await;
     let pool = home.pool_with("connection_limit=1");
-    let store = PgStore::new(pool.clone());
+    let store = store(pool.clone());
     let mut unit = with_one_more(&store, "ada").await;
     unit.sessions().add(&session("s1", "ada")).await.unwrap();
     assert_eq!(home.value(USERS).await, "0");
@@ -38,7 +38,7 @@ async fn a_committed_unit_of_work_has_happened_and_its_connection_serves_again()
 async fn a_rolled_back_unit_of_work_never_was_and_its_connection_serves_again() {
     let home = Home::new().await;
     let pool = home.pool_with("connection_limit=1");
-    with_one_more(&PgStore::new(pool.clone()), "ada").await.rollback().await.unwrap();
+    with_one_more(&store(pool.clone()), "ada").await.rollback().await.unwrap();
     assert_eq!(home.value(USERS).await, "0");
     assert_eq!((pool.status().open, pool.status().idle), (1, 1));
 }
@@ -48,7 +48,7 @@ async fn a_dropped_unit_of_work_never_was_and_leaves_nothing_open() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     let pool = home.pool_with("connection_limit=1");
-    let store = PgStore::new(pool.clone());
+    let store = store(pool.clone());
     let mut unit = with_one_more(&store, "bob").await;
     unit.users().lock(&user_id("ada")).await.unwrap();
     drop(unit);
@@ -64,7 +64,7 @@ async fn a_dropped_unit_of_work_never_was_and_leaves_nothing_open() {
 async fn a_future_dropped_while_it_waits_for_a_lock_leaves_nothing_open() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let mut holder = home.connection().await;
     holder.batch_execute("BEGIN; SELECT 1 FROM users WHERE id = 'ada' FOR UPDATE").await.unwrap();
     let waiting = tokio::spawn({
@@ -104,7 +104,7 @@ async fn cut_short<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 #[tokio::test]
 async fn a_begin_that_is_dropped_at_any_moment_leaves_nothing_open() {
     let home = Home::new().await;
-    let store = PgStore::new(home.pool_with("connection_limit=2"));
+    let store = store(home.pool_with("connection_limit=2"));
     for polls in (0..60).chain([1, 1, 1, 2, 2, 2, 3, 3]) {
         drop(cut_short(store.begin(), polls).await);
     }
@@ -115,7 +115,7 @@ async fn a_begin_that_is_dropped_at_any_moment_leaves_nothing_open() {
 #[tokio::test]
 async fn a_commit_that_is_dropped_at_any_moment_happens_or_does_not_and_leaves_nothing_open() {
     let home = Home::new().await;
-    let store = PgStore::new(home.pool_with("connection_limit=2"));
+    let store = store(home.pool_with("connection_limit=2"));
     for polls in 0..12 {
         let unit = with_one_more(&store, &format!("u{polls}")).await;
         let finished = cut_short(unit.commit(), polls).await.is_some();
@@ -130,7 +130,7 @@ async fn a_commit_that_is_dropped_at_any_moment_happens_or_does_not_and_leaves_n
 async fn a_unit_of_work_in_which_something_failed_cannot_be_committed() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store = PgStore::new(home.pool_with("connection_limit=1"));
+    let store = store(home.pool_with("connection_limit=1"));
     let mut unit = with_one_more(&store, "bob").await;
     let taken = User { email: email("ada@example.com"), ..user("bob") };
     assert!(matches!(unit.users().save(&taken).await, Err(StoreError::Conflict(_))));
@@ -148,7 +148,7 @@ async fn of_two_that_deadlock_one_is_asked_to_try_again() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     home.add(&user("bob")).await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let both_hold_one = Barrier::new(2);
     let lock = async |first: &str, second: &str| {
         let mut unit = store.begin().await?;
@@ -167,7 +167,7 @@ async fn of_two_that_deadlock_one_is_asked_to_try_again() {
 async fn a_unit_of_work_can_travel_between_threads() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(PgStore::new(home.pool()));
+    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(store(home.pool()));
     let promoted = tokio::spawn(async move {
         let mut unit = store.begin().await?;
         let ada = unit.users().lock(&user_id("ada")).await?.unwrap();

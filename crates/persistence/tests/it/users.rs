@@ -3,9 +3,9 @@
 use subtle_domain::ports::{Accounts, NewUser, Store, StoreError};
 use subtle_domain::text::AvatarUrl;
 use subtle_domain::user::{Role, SubscriptionTier, User};
-use subtle_persistence::{PgAccounts, PgStore};
+use subtle_persistence::PgAccounts;
 
-use crate::support::{Home, email, hash, later, user, user_id};
+use crate::support::{Home, email, hash, later, store, user, user_id};
 
 fn new(user: User) -> NewUser {
     NewUser { user, hash: hash('a') }
@@ -16,7 +16,7 @@ async fn an_address_is_taken_once_whatever_its_case() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     home.run("UPDATE users SET email = 'ADA@example.com'").await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let same_address = User { email: email("ada@example.com"), ..user("eve") };
     assert!(!unit.users().add(&new(same_address)).await.unwrap());
     let same_id = User { email: email("other@example.com"), ..user("ada") };
@@ -30,7 +30,7 @@ async fn an_address_is_taken_once_whatever_its_case() {
 #[tokio::test]
 async fn of_parallel_sign_ups_with_one_address_one_succeeds() {
     let home = Home::new().await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let sign_up = |number: u32| {
         let store = store.clone();
         async move {
@@ -62,13 +62,13 @@ async fn saving_writes_all_of_the_state_and_nothing_else() {
         deleted_at: Some(later(7)),
         ..user("ada")
     };
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().save(&changed).await.unwrap();
     unit.commit().await.unwrap();
     let accounts = PgAccounts::new(home.pool());
     let credentials = accounts.credentials(&user_id("ada")).await.unwrap().unwrap();
     assert_eq!((credentials.user, credentials.hash), (changed, hash('a')));
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().save(&user("ada")).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(accounts.find(&user_id("ada")).await.unwrap(), Some(user("ada")));
@@ -79,7 +79,7 @@ async fn saving_what_is_not_there_or_with_a_taken_address_is_a_conflict() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     home.add(&user("bob")).await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let mut unit = store.begin().await.unwrap();
     assert!(matches!(unit.users().save(&user("eve")).await, Err(StoreError::Conflict(_))));
     assert!(matches!(unit.users().set_hash(&user_id("eve"), &hash('b')).await, Err(StoreError::Conflict(_))));
@@ -91,7 +91,7 @@ async fn saving_what_is_not_there_or_with_a_taken_address_is_a_conflict() {
 async fn a_locked_account_is_changed_by_one_at_a_time() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let mut first = store.begin().await.unwrap();
     assert_eq!(first.users().lock(&user_id("ada")).await.unwrap(), Some(user("ada")));
     let second = tokio::spawn({
@@ -115,7 +115,7 @@ async fn locking_finds_erased_accounts_and_misses_none_that_are_not_there() {
     let home = Home::new().await;
     let erased = User { deleted_at: Some(later(1)), ..user("ada") };
     home.add(&erased).await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert_eq!(unit.users().lock(&user_id("ada")).await.unwrap(), Some(erased));
     assert_eq!(unit.users().lock(&user_id("bob")).await.unwrap(), None);
     assert_eq!(unit.users().lock_address(&email("bob@example.com")).await.unwrap(), None);
@@ -125,7 +125,7 @@ async fn locking_finds_erased_accounts_and_misses_none_that_are_not_there() {
 async fn a_locked_account_still_takes_activity() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().lock(&user_id("ada")).await.unwrap();
     home.run("SET lock_timeout = '1s'; INSERT INTO user_activity (user_id, action) VALUES ('ada', 'x')")
         .await;
@@ -136,7 +136,7 @@ async fn a_hash_is_replaced_by_compare_and_set_or_set_outright() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
     let ada = user_id("ada");
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert!(!unit.users().replace_hash(&ada, &hash('x'), &hash('b'), later(5)).await.unwrap());
     assert!(unit.users().replace_hash(&ada, &hash('a'), &hash('b'), later(5)).await.unwrap());
     assert!(!unit.users().replace_hash(&ada, &hash('a'), &hash('c'), later(6)).await.unwrap());
@@ -144,7 +144,7 @@ async fn a_hash_is_replaced_by_compare_and_set_or_set_outright() {
     let accounts = PgAccounts::new(home.pool());
     let credentials = accounts.credentials(&ada).await.unwrap().unwrap();
     assert_eq!((credentials.hash, credentials.user.updated_at), (hash('b'), later(5)));
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().set_hash(&ada, &hash('d')).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(accounts.credentials(&ada).await.unwrap().unwrap().hash, hash('d'));
@@ -167,7 +167,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
         ))
         .await;
     }
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().erase_traces(&user_id("ada")).await.unwrap();
     unit.commit().await.unwrap();
     for table in ["user_activity", "admin_notes", "bridge_tokens", "sync_logs"] {

@@ -2,7 +2,7 @@ use std::process::Output;
 
 use subtle_local_postgres::testing;
 
-use crate::subtle::{Folder, migrated, one_line, run_with, text};
+use crate::subtle::{Folder, Server, migrated, one_line, run_with, text};
 
 fn create(folder: &Folder, url: &str, email: &str, input: &str) -> Output {
     run_with(folder.on(url, &["create-admin", "--email", email, "--password-stdin"]), input)
@@ -42,8 +42,19 @@ fn only_one_line_break_is_no_part_of_the_password() {
 }
 
 #[test]
-fn on_an_empty_database_and_without_a_secret_an_administrator_can_be_made() {
+fn on_an_empty_database_and_before_the_first_start_an_administrator_can_be_made() {
     let (folder, database) = (Folder::new(), testing::empty_database());
     assert!(create(&folder, database.url(), "ada@example.com", "tr0ub4dor&3").status.success());
-    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    assert!(folder.path().join(".subtle/secret").is_file());
+}
+
+#[test]
+fn with_another_secret_than_the_servers_none_is_made() {
+    let (home, elsewhere, database) = (Folder::new(), Folder::new(), migrated());
+    let mut server = Server::start(home.on(database.url(), &["serve"]));
+    server.ready();
+    assert!(server.stop().success());
+    let refused = create(&elsewhere, database.url(), "ada@example.com", "tr0ub4dor&3");
+    assert!(one_line(&refused).contains("another secret"), "{}", text(&refused.stderr));
+    assert!(create(&home, database.url(), "ada@example.com", "tr0ub4dor&3").status.success());
 }

@@ -1,6 +1,7 @@
 //! The binary as operators use it: a process, its output, its exit code.
 
 mod admins;
+mod audit;
 mod migrations;
 mod refusals;
 mod serving;

@@ -72,6 +72,18 @@ pub(crate) fn migrated() -> TestDatabase {
     })
 }
 
+/// Runs SQL on a database.
+pub(crate) fn sql(database: &TestDatabase, sql: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+        let done = async move { client.batch_execute(sql).await };
+        let (_closed, done) = tokio::join!(connection, done);
+        done.unwrap();
+    });
+}
+
 /// Runs to the end, with this on standard input.
 pub(crate) fn run_with(mut command: Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();

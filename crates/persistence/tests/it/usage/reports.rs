@@ -3,11 +3,11 @@
 use subtle_domain::ports::{Store, UsageLog, UsageReports};
 use subtle_domain::quota::QuotaFigures;
 use subtle_domain::usage::{Days, Month, UsageEvent, UsageGroup, UsageGrouping};
-use subtle_persistence::{PgStore, PgUsageLog, PgUsageReports};
+use subtle_persistence::{PgUsageLog, PgUsageReports};
 
 use super::unit::reservation;
 use super::{at, event, totals, usage};
-use crate::support::{Home, later, start, user_id};
+use crate::support::{Home, later, start, store, user_id};
 
 async fn record(home: &Home, events: Vec<UsageEvent>) {
     let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
@@ -79,9 +79,34 @@ async fn groups_are_sums_over_the_days_asked_for() {
 }
 
 #[tokio::test]
+async fn the_last_days_come_first_and_end_where_they_are_told_to() {
+    let home = Home::of_three().await;
+    let on = |id: &str, time: &str| UsageEvent { at: at(time), ..event(id, "ada", None) };
+    let events = vec![
+        on("e1", "2026-11-01T00:00:00Z"),
+        on("e2", "2026-11-03T23:59:59.999Z"),
+        UsageEvent { feature: None, ..on("e3", "2026-11-03T01:00:00Z") },
+        on("e4", "2026-11-04T00:00:00Z"),
+    ];
+    record(&home, events).await;
+    let reports = PgUsageReports::new(home.pool());
+    let days = async |before: Option<&str>, limit| {
+        let days = reports.days(&user_id("ada"), before.map(at), limit).await.unwrap();
+        days.into_iter().map(|(day, sums)| (day.to_string(), sums.requests)).collect::<Vec<_>>()
+    };
+    let (first, third, fourth) =
+        (("2026-11-01".to_owned(), 1), ("2026-11-03".to_owned(), 2), ("2026-11-04".to_owned(), 1));
+    assert_eq!(days(None, 10).await, [fourth.clone(), third.clone(), first.clone()]);
+    assert_eq!(days(None, 1).await, std::slice::from_ref(&fourth));
+    assert_eq!(days(Some("2026-11-04T00:00:00Z"), 10).await, [third.clone(), first.clone()]);
+    assert_eq!(days(Some("2026-11-04T00:00:00.001Z"), 10).await, [fourth, third.clone(), first.clone()]);
+    assert_eq!(days(Some("2026-11-03T12:00:00Z"), 10).await, [third, first]);
+}
+
+#[tokio::test]
 async fn a_budget_counts_the_months_usage_and_only_holds_that_are_open_and_not_expired() {
     let home = Home::of_three().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let holds = [("open", 100), ("more", 101), ("expired", 10), ("on-the-dot", 50), ("released", 100)];
     for (own, seconds) in holds {
         unit.usage().hold(&reservation("ada", own, later(seconds))).await.unwrap();

@@ -6,10 +6,9 @@ use subtle_domain::ports::{Store, StoreError};
 use subtle_domain::quota::{Limit, Metric, Reservation, ReservationEnd};
 use subtle_domain::text::Label;
 use subtle_domain::usage::{Month, Recorded, UsageEvent};
-use subtle_persistence::PgStore;
 
 use super::{ROWS, accepted, event, totals, usage, usage_id};
-use crate::support::{Home, later, start, user_id};
+use crate::support::{Home, later, start, store, user_id};
 
 /// An open hold of 3 requests, 500 tokens, $0.25.
 pub(super) fn reservation(user: &str, own: &str, expires_at: Timestamp) -> Reservation {
@@ -27,7 +26,7 @@ pub(super) fn reservation(user: &str, own: &str, expires_at: Timestamp) -> Reser
 #[tokio::test]
 async fn an_event_is_recorded_once_and_read_as_it_was() {
     let home = Home::of_three().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let told = event("e1", "ada", Some("k1"));
     assert_eq!(unit.usage().record(&told).await.unwrap(), accepted("e1"));
     let again = event("e2", "ada", Some("k1"));
@@ -48,7 +47,7 @@ async fn an_event_is_recorded_once_and_read_as_it_was() {
 #[tokio::test]
 async fn what_is_rolled_back_was_never_used() {
     let home = Home::of_three().await;
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     assert_eq!(unit.usage().record(&event("e1", "ada", None)).await.unwrap(), accepted("e1"));
     unit.usage().hold(&reservation("ada", "r1", later(60))).await.unwrap();
     unit.rollback().await.unwrap();
@@ -60,7 +59,7 @@ async fn what_is_rolled_back_was_never_used() {
 #[tokio::test]
 async fn a_hold_is_read_as_it_was_made_and_ends_once() {
     let home = Home::of_three().await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let (held, given_back) = (reservation("ada", "r1", later(60)), reservation("ada", "r2", later(60)));
     let mut unit = store.begin().await.unwrap();
     unit.usage().hold(&held).await.unwrap();
@@ -86,7 +85,7 @@ async fn a_hold_is_read_as_it_was_made_and_ends_once() {
 #[tokio::test]
 async fn a_locked_hold_is_ended_by_nobody_else() {
     let home = Home::of_three().await;
-    let store = PgStore::new(home.pool());
+    let store = store(home.pool());
     let held = reservation("ada", "r1", later(60));
     let mut unit = store.begin().await.unwrap();
     unit.usage().hold(&held).await.unwrap();
@@ -110,7 +109,7 @@ async fn a_locked_hold_is_ended_by_nobody_else() {
 async fn limits_of_ones_own_are_replaced_all_together() {
     let home = Home::of_three().await;
     let ada = user_id("ada");
-    let mut unit = PgStore::new(home.pool()).begin().await.unwrap();
+    let mut unit = store(home.pool()).begin().await.unwrap();
     let sets = [
         vec![(Metric::Cost, Limit::AtMost("12.5".parse().unwrap())), (Metric::Tokens, Limit::Unlimited)],
         vec![(Metric::Requests, Limit::AtMost(0.into()))],

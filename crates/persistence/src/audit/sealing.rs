@@ -1,0 +1,82 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use subtle_domain::ports::{Clock, StoreError};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::sealer::PgAuditSealer;
+
+/// How long the last seal may take.
+const LAST_SEAL: Duration = Duration::from_secs(2);
+
+/// The task that seals the audit trail as it grows. When this is dropped the task seals once more, like
+/// [`AuditSealing::close`], but nobody waits for it.
+#[derive(Debug)]
+#[must_use = "nothing is sealed any more once this is dropped"]
+pub struct AuditSealing {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl AuditSealing {
+    /// Seals every so often. Must be called inside a Tokio runtime.
+    pub fn start(sealer: PgAuditSealer, clock: Arc<dyn Clock>, every: Duration) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(run(sealer, clock, every, stopped)) }
+    }
+
+    /// Seals once more and ends, within two seconds or so. What is left then the next server seals.
+    pub async fn close(self) {
+        let _has_ended = self.stop.send(());
+        if let Err(error) = self.task.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "sealing the audit trail failed");
+        }
+    }
+}
+
+async fn run(
+    mut sealer: PgAuditSealer,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut outage = Outage::default();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = &mut stopped => break,
+        }
+        tokio::select! {
+            outcome = sealer.seal(clock.now()) => outage.note(&outcome),
+            // What is dropped here is rolled back.
+            _ = &mut stopped => break,
+        }
+    }
+    if let Ok(outcome) = timeout(LAST_SEAL, sealer.seal(clock.now())).await {
+        outage.note(&outcome);
+    } else {
+        tracing::warn!("the end of the audit trail could not be sealed in time; the next server does it");
+    }
+}
+
+/// Whether the last try failed, so that an outage is told once and not at every tick.
+#[derive(Default)]
+struct Outage(bool);
+
+impl Outage {
+    fn note(&mut self, outcome: &Result<usize, StoreError>) {
+        let was_out = std::mem::replace(&mut self.0, outcome.is_err());
+        match outcome {
+            Err(error) if !was_out => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "the audit trail cannot be sealed; trying again");
+            }
+            Ok(_) if was_out => tracing::info!("the audit trail is being sealed again"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `subtle audit`.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read as _, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::SecondsFormat;
+use serde::{Deserialize, Serialize};
+use subtle_domain::ports::StoreError;
+use subtle_persistence::{
+    AuditBreach, AuditVerdict, Database, PgAuditSealer, PgAuditVerifier, PgStore, PoolOptions, SealedHead,
+};
+use subtle_security::MacAuditProof;
+
+use crate::database::Home;
+use crate::failure::Failure;
+use crate::secrets;
+use crate::settings::{DatabaseUrl, Settings};
+use crate::wiring::WiringError;
+
+/// More than any head has.
+const LONGEST_HEAD: u64 = 4096;
+
+/// What to do about the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AuditTask {
+    /// Holds it against its proofs, and against an earlier head, from a file or `-`.
+    Verify { head: Option<PathBuf>, json: bool },
+    /// Prints its head.
+    Head,
+}
+
+/// Why the audit trail is not found good.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuditError {
+    #[error("the audit trail is broken: {0}")]
+    Broken(AuditBreach),
+    #[error("the audit trail has no seal yet: the server makes the first one")]
+    Unsealed,
+    #[error(
+        "the servers of this database have another secret: give the same one, by SUBTLE_SECRET, secret_file or data_dir"
+    )]
+    OtherSecret,
+    #[error("the head cannot be read from {}", path.display())]
+    Head { path: PathBuf, source: std::io::Error },
+    #[error("{} holds no head: it must be what `subtle audit head` printed", .0.display())]
+    NoHead(PathBuf),
+    #[error("the audit trail cannot be read")]
+    Store(#[from] StoreError),
+}
+
+pub(crate) fn audit(settings: &Settings, task: &AuditTask) -> Result<(), Failure> {
+    let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
+    let proof = MacAuditProof::new(&secrets::find(settings, local)?).map_err(WiringError::from)?;
+    let home = Home::open(settings)?;
+    let runtime = crate::runtime()?;
+    let _within = runtime.enter();
+    let options = PoolOptions::from_url(home.url().expose()).map_err(WiringError::from)?;
+    let store = PgStore::new(Database::new(options).map_err(WiringError::from)?, Arc::new(proof));
+    match task {
+        AuditTask::Head => {
+            let head = runtime.block_on(PgAuditSealer::new(store).head()).map_err(AuditError::from)?;
+            home.close()?;
+            crate::print(&line(&HeadText::from(&head.ok_or(AuditError::Unsealed)?)))
+        }
+        AuditTask::Verify { head, json } => {
+            let head = head.as_deref().map(read).transpose()?;
+            let verdict = runtime.block_on(PgAuditVerifier::new(store).verify(head.as_ref()));
+            let verdict = verdict.map_err(AuditError::from)?;
+            home.close()?;
+            let told =
+                if *json { line(&VerdictText::from(&verdict)) } else { format!("{}\n", Counts(&verdict)) };
+            crate::print(&told)?;
+            verdict.breach.map_or(Ok(()), |breach| Err(AuditError::Broken(breach).into()))
+        }
+    }
+}
+
+/// A head as it is printed and read.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct HeadText {
+    number: i64,
+    sealed_at: String,
+    hash: String,
+    signature: String,
+}
+
+impl From<&SealedHead> for HeadText {
+    fn from(head: &SealedHead) -> Self {
+        Self {
+            number: head.number,
+            sealed_at: head.sealed_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            hash: URL_SAFE_NO_PAD.encode(&head.hash),
+            signature: URL_SAFE_NO_PAD.encode(&head.signature),
+        }
+    }
+}
+
+impl HeadText {
+    fn into_head(self) -> Option<SealedHead> {
+        Some(SealedHead {
+            number: self.number,
+            sealed_at: self.sealed_at.parse().ok()?,
+            hash: URL_SAFE_NO_PAD.decode(self.hash).ok()?,
+            signature: URL_SAFE_NO_PAD.decode(self.signature).ok()?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<SealedHead, AuditError> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        stdin().lock().take(LONGEST_HEAD).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST_HEAD).read_to_string(&mut text))
+    };
+    read.map_err(|source| AuditError::Head { path: path.to_owned(), source })?;
+    let head = serde_json::from_str::<HeadText>(&text).ok().and_then(HeadText::into_head);
+    head.ok_or_else(|| AuditError::NoHead(path.to_owned()))
+}
+
+/// A verdict for scripts.
+#[derive(Serialize)]
+struct VerdictText {
+    intact: bool,
+    rows: u64,
+    seals: u64,
+    unsealed: u64,
+    breach: Option<String>,
+}
+
+impl From<&AuditVerdict> for VerdictText {
+    fn from(verdict: &AuditVerdict) -> Self {
+        Self {
+            intact: verdict.breach.is_none(),
+            rows: verdict.rows,
+            seals: verdict.seals,
+            unsealed: verdict.unsealed,
+            breach: verdict.breach.as_ref().map(AuditBreach::to_string),
+        }
+    }
+}
+
+/// A verdict for people; what is wrong is told as the failure that it is.
+struct Counts<'a>(&'a AuditVerdict);
+
+impl fmt::Display for Counts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AuditVerdict { rows, seals, unsealed, breach } = self.0;
+        let end = if breach.is_some() { " before the first that is not" } else { "" };
+        write!(f, "intact: {rows} rows, {seals} seals; {unsealed} of the rows wait for a seal{end}")
+    }
+}
+
+fn line(value: &impl Serialize) -> String {
+    // A struct of numbers and text always has a JSON form.
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
