@@ -8,6 +8,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityCursor;
 use subtle_domain::directory::{UserCursor, UserSort, UserSortKey};
 use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::timeline::{TimelineCursor, TimelineKind};
 
 /// Why a text is no cursor of the list it was given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +89,18 @@ pub(crate) fn row(list: &str, text: &str) -> Result<(Timestamp, String), Invalid
     in_time(list, text)
 }
 
+/// A place in all that is known about somebody.
+pub(crate) fn of_timeline(cursor: &TimelineCursor) -> String {
+    encode([&format!("timeline.{}", cursor.kind), &milliseconds(cursor.at), &cursor.id])
+}
+
+/// The place that a cursor names there.
+pub(crate) fn timeline(text: &str) -> Result<TimelineCursor, InvalidCursor> {
+    let (list, at, id) = decode(text)?;
+    let kind = list.strip_prefix("timeline.").and_then(TimelineKind::parse).ok_or(InvalidCursor)?;
+    Ok(TimelineCursor { at: time(&at)?, kind, id })
+}
+
 fn milliseconds(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -112,6 +125,11 @@ mod tests {
         for key in ["", "ada", "two\nlines", "ü"] {
             assert_eq!(users(&of_users(&at(key), by_name), by_name), Ok(at(key)));
         }
+        for kind in TimelineKind::ALL {
+            let at = time("2026-11-23T00:00:00.123Z").unwrap();
+            let place = TimelineCursor { at, kind: *kind, id: "2026-11-23".to_owned() };
+            assert_eq!(timeline(&of_timeline(&place)), Ok(place));
+        }
         let place = (time("2026-11-23T00:00:00.123Z").unwrap(), SessionId::parse("s1").unwrap());
         assert_eq!(sessions(&of_sessions(&place)), Ok(place));
     }
@@ -124,6 +142,7 @@ mod tests {
         assert!(users(&place, newest).is_ok());
         assert_eq!(users(&place, oldest), Err(InvalidCursor));
         assert_eq!(sessions(&place), Err(InvalidCursor));
+        assert_eq!(timeline(&place), Err(InvalidCursor));
         assert_eq!(users(&of_users(&at("no time"), newest), newest), Err(InvalidCursor));
         for text in ["", "x", "====", "AAAA", "gIE"] {
             assert_eq!(users(text, newest), Err(InvalidCursor), "{text}");

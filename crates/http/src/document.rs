@@ -20,6 +20,7 @@ use crate::problem::Problem;
     tags(
         (name = "auth", description = "Coming in, staying in, leaving"),
         (name = "me", description = "What people do with their own account"),
+        (name = "activity", description = "What programs tell of what happened on accounts, with a service key"),
         (name = "usage", description = "What an AI backend tells and asks for, with a service key"),
         (name = "billing", description = "The ledger"),
         (name = "admin", description = "What administrators do with others' accounts"),

@@ -3,6 +3,7 @@
 mod body;
 mod caller;
 mod client;
+mod document;
 mod limits;
 mod path;
 mod query;
@@ -13,8 +14,9 @@ mod text;
 pub(crate) use body::{Json, JsonOrLines, parse_item};
 pub(crate) use caller::{Admin, Authenticated, Support};
 pub(crate) use client::Client;
+pub(crate) use document::document;
 pub(crate) use limits::{PasswordLimit, TokenLimit};
 pub(crate) use path::Id;
 pub(crate) use query::Params;
 pub(crate) use repeat::Repeat;
-pub(crate) use service::{Ledger, Program, QuotaWrite, UsageWrite};
+pub(crate) use service::{ActivityWrite, Ledger, Program, QuotaWrite, UsageWrite};

@@ -5,16 +5,19 @@ use utoipa_actix_web::service_config::ServiceConfig;
 mod activity;
 mod admin_stats;
 mod admin_users;
+mod audit_logs;
 mod auth;
 mod billing;
 mod dto;
 mod health;
 mod jwks;
 mod me;
-mod my_sessions;
+mod notes;
 mod quotas;
 mod reservations;
 mod service_keys;
+mod sessions;
+mod timeline;
 mod usage;
 
 pub(crate) use quotas::QuotaDto;
@@ -30,12 +33,14 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(me::change)
         .service(me::erase)
         .service(me::change_password)
-        .service(my_sessions::list)
-        .service(my_sessions::end)
-        .service(my_sessions::end_others)
+        .service(sessions::list_mine)
+        .service(sessions::end)
+        .service(sessions::end_others)
+        .service(sessions::list_theirs)
         .service(activity::list_mine)
         .service(activity::summarize_mine)
         .service(activity::list_theirs)
+        .service(activity::report::report)
         .service(usage::record)
         .service(usage::list_mine)
         .service(usage::list_theirs)
@@ -55,6 +60,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(billing::list_theirs)
         .service(billing::list)
         .service(billing::close::close)
+        .service(notes::write)
+        .service(notes::list_theirs)
+        .service(notes::list)
+        .service(notes::flag)
+        .service(audit_logs::list)
+        .service(timeline::show)
         .service(service_keys::list)
         .service(service_keys::create)
         .service(service_keys::revoke)

@@ -43,7 +43,7 @@ impl PgStore {
 
     /// Begins a transaction with this statement.
     pub(crate) async fn open(&self, begin: &'static str) -> Result<PgUnitOfWork, StoreError> {
-        let begun = async {
+        let leased = async {
             let mut tries = Tries::new(Repeat::Harmless);
             loop {
                 let mut lease = self.database.lease().await?;
@@ -58,7 +58,7 @@ impl PgStore {
                 }
             }
         };
-        let lease = self.database.in_time(begun).await?;
+        let lease = self.database.in_time(leased).await?;
         Ok(PgUnitOfWork { patience: lease.patience(), lease, proof: Arc::clone(&self.proof), failed: false })
     }
 }

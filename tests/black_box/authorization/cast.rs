@@ -129,6 +129,10 @@ impl Stage {
                 }
                 bill
             }
+            "/v1/admin/notes/{id}" => {
+                let path = format!("/v1/admin/users/{}/notes", owner.id);
+                self.admin.send_json(app, "POST", &path, &json!({"note": "called twice"})).await
+            }
             "/v1/admin/service-keys/{id}" => {
                 let key = json!({"name": "a key", "scopes": ["usage:write"]});
                 self.admin.send_json(app, "POST", "/v1/admin/service-keys", &key).await
@@ -170,6 +174,9 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
             json!({"currentPassword": caller.password, "newPassword": "another secret 9"})
         }
         ("PATCH", "/v1/admin/users/{id}") => json!({"subscriptionTier": "pro", "fullName": "Augusta"}),
+        ("POST", "/v1/activity") => json!({"events": [{"userId": owner.id, "action": "export"}]}),
+        ("POST", "/v1/admin/users/{id}/notes") => json!({"note": "called twice"}),
+        ("PATCH", "/v1/admin/notes/{id}") => json!({"isFlagged": true}),
         ("POST", "/v1/usage/events") => {
             json!({"events": [{"userId": owner.id, "totalTokens": 1, "totalCost": "0.1"}]})
         }

@@ -26,14 +26,21 @@ pub(super) fn rule(operation: &Operation) -> Who {
         (
             "GET",
             "/v1/admin/billing"
+            | "/v1/admin/notes"
+            | "/v1/admin/audit-logs"
+            | "/v1/admin/users/{id}/notes"
+            | "/v1/admin/users/{id}/sessions"
+            | "/v1/admin/users/{id}/timeline"
             | "/v1/admin/users/{id}/activity"
             | "/v1/admin/users/{id}/usage"
             | "/v1/admin/users/{id}/usage/summary"
             | "/v1/admin/users/{id}/quota"
             | "/v1/admin/users/{id}/billing",
-        ) => Who::Staff,
+        )
+        | ("POST", "/v1/admin/users/{id}/notes")
+        | ("PATCH", "/v1/admin/notes/{id}") => Who::Staff,
         (_, path) if path.starts_with("/v1/admin/") => Who::Administrators,
-        (_, path) if path.starts_with("/v1/usage/") => Who::Programs,
+        (_, path) if path == "/v1/activity" || path.starts_with("/v1/usage/") => Who::Programs,
         ("POST", path) if path == "/v1/billing" || path.starts_with("/v1/billing/") => Who::Billers,
         (method, path) => panic!("{method} {path} has no rule: who may call it?"),
     }

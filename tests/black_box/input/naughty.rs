@@ -41,6 +41,7 @@ impl Field {
             }
             ("POST", "/v1/auth/refresh" | "/v1/auth/logout")
             | ("PATCH", "/v1/me" | "/v1/admin/users/{id}") => json!({}),
+            ("POST", "/v1/admin/users/{id}/notes") => json!({"note": "called twice"}),
             ("POST", "/v1/usage/reservations") => json!({"userId": person.id, "totalTokens": 1}),
             ("POST", "/v1/usage/reservations/{id}/settle") => json!({"totalTokens": 1, "totalCost": "0.1"}),
             ("POST", "/v1/billing") => json!({"userId": person.id, "amount": "12.50"}),
@@ -78,7 +79,7 @@ impl Field {
                 app.login(&person.email, text.as_str().unwrap()).await.expect(200);
                 app.login(&person.email, &person.password).await.expect(401);
             }
-            "role" | "subscriptionTier" | "featureType" | "description" | "name" => {
+            "role" | "subscriptionTier" | "featureType" | "description" | "name" | "note" => {
                 assert_eq!(answer.body[&self.name], text, "{what}");
             }
             _ => panic!("{what} was taken"),

@@ -132,7 +132,13 @@ async fn an_identifier_that_can_be_none_is_nobodys() {
             let path = operation.path.replace("{id}", id);
             let mut raw = Raw::open(&app).await;
             let head = format!("{} {path} HTTP/1.1\r\nHost: a\r\nConnection: close", operation.method);
-            let body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+            let body = match operation.path.as_str() {
+                "/v1/admin/notes/{id}" => r#"{"isFlagged":true}"#,
+                "/v1/admin/users/{id}/notes" => r#"{"note":"called twice"}"#,
+                _ => "{}",
+            };
+            let body =
+                format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             let caller = if operation.path.starts_with("/v1/usage/") { &program } else { &grace };
             raw.send(format!("{head}\r\nAuthorization: Bearer {}\r\n{body}", caller.access)).await;
             let (answer, _) = raw.read_to_end(Duration::from_secs(5)).await.unwrap();

@@ -33,7 +33,9 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
                 json!({"currentPassword": ada.password, "newPassword": "another secret 9"})
             }
             "/v1/me" | "/v1/admin/users/{id}" => json!({"fullName": "Eve"}),
-            "/v1/usage/events" => json!({"events": []}),
+            "/v1/usage/events" | "/v1/activity" => json!({"events": []}),
+            "/v1/admin/users/{id}/notes" => json!({"note": "called twice"}),
+            "/v1/admin/notes/{id}" => json!({"isFlagged": true}),
             "/v1/usage/reservations" => json!({"userId": ada.id, "totalTokens": 1}),
             "/v1/usage/reservations/{id}/settle" => json!({"totalTokens": 1, "totalCost": "0.1"}),
             "/v1/billing" => json!({"userId": ada.id, "amount": "12.50"}),

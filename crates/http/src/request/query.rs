@@ -43,6 +43,8 @@ fn tell(message: &str) -> &str {
         "is not a parameter of this request"
     } else if message.starts_with("duplicate field") {
         "is there twice"
+    } else if message.contains("`true` or `false`") {
+        "must be true or false"
     } else {
         "is of the wrong type, expected a whole number"
     }

@@ -31,6 +31,12 @@ impl Scoped for QuotaWrite {
     const SCOPE: Scope = Scope::QuotaWrite;
 }
 
+/// To write into timelines.
+pub(crate) struct ActivityWrite;
+impl Scoped for ActivityWrite {
+    const SCOPE: Scope = Scope::ActivityWrite;
+}
+
 /// A program with a service key of a scope, and what it asks for: read once it is known to be one, as with `Admin`.
 pub(crate) struct Program<S, T> {
     pub(crate) by: Service,

@@ -8,16 +8,18 @@ use subtle_domain::activity::RecordedActivity;
 use subtle_domain::ids::UserId;
 use utoipa::ToSchema;
 
-use super::dto::{ListQuery, time};
+use super::dto::{List, ListQuery, time};
 use crate::cursor;
 use crate::problem::ApiError;
 use crate::request::{Authenticated, Id, Params, Support};
+
+pub(super) mod report;
 
 /// Something that happened on an account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Activity)]
-struct ActivityDto {
+pub(super) struct ActivityDto {
     #[schema(example = "cmb3x0f5e0002abcd1234efgh")]
     id: String,
     /// What happened.
@@ -39,20 +41,8 @@ impl From<RecordedActivity> for ActivityDto {
     }
 }
 
-/// A page of a timeline, newest first.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ActivityList {
-    items: Vec<ActivityDto>,
-    /// Where the next page begins; null on the last.
-    next_cursor: Option<String>,
-}
-
-impl From<ActivityPage> for ActivityList {
-    fn from(page: ActivityPage) -> Self {
-        let next_cursor = page.next.as_ref().map(cursor::of_activity);
-        Self { items: page.items.into_iter().map(ActivityDto::from).collect(), next_cursor }
-    }
+fn list(page: ActivityPage) -> List<ActivityDto> {
+    List::of(page, ActivityDto::from, cursor::of_activity)
 }
 
 /// A timeline in figures.
@@ -79,7 +69,7 @@ pub(super) struct SummaryDto {
     operation_id = "listMyActivity",
     tag = "me",
     params(ListQuery),
-    responses((status = 200, description = "A page of the timeline, newest first", body = ActivityList)),
+    responses((status = 200, description = "A page of the timeline, newest first", body = List<ActivityDto>)),
     security(("accessToken" = []))
 )]
 #[get("/v1/me/activity")]
@@ -90,7 +80,7 @@ pub(super) async fn list_mine(
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.0.part(cursor::activity)?;
     let page = activity::list_activity(&ports, &caller.0, after, limit).await?;
-    Ok(HttpResponse::Ok().json(ActivityList::from(page)))
+    Ok(HttpResponse::Ok().json(list(page)))
 }
 
 /// See your timeline in figures.
@@ -121,7 +111,7 @@ pub(super) async fn summarize_mine(
     operation_id = "listUserActivity",
     tag = "admin",
     params(("id" = String, Path, description = "Of an account"), ListQuery),
-    responses((status = 200, description = "A page of the timeline, newest first", body = ActivityList)),
+    responses((status = 200, description = "A page of the timeline, newest first", body = List<ActivityDto>)),
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/users/{id}/activity")]
@@ -131,5 +121,5 @@ pub(super) async fn list_theirs(
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.part(cursor::activity)?;
     let page = admin::list_user_activity(&ports, &by, &id, after, limit).await?;
-    Ok(HttpResponse::Ok().json(ActivityList::from(page.ok_or(ApiError::NotFound)?)))
+    Ok(HttpResponse::Ok().json(list(page.ok_or(ApiError::NotFound)?)))
 }

@@ -1,7 +1,8 @@
 //! What several resources show.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, SubsecRound as _};
 use serde::{Deserialize, Deserializer, Serialize};
+use subtle_application::Page;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::SessionId;
 use subtle_domain::session::Session;
@@ -14,6 +15,21 @@ use crate::problem::{ApiError, FieldErrors};
 /// A time as RFC 3339, UTC, with milliseconds.
 pub(super) fn time(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A time of the years that are kept, to the millisecond.
+pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let wrong = "must be a time such as \"2026-11-25T08:00:00Z\", from 1970 to 9999";
+    let at = DateTime::parse_from_rfc3339(text).map_err(|_told_as_a_whole| wrong)?.to_utc();
+    if (1970..=9999).contains(&at.year()) { Ok(at.trunc_subsecs(3)) } else { Err(wrong) }
+}
+
+/// A day of the years that are kept.
+pub(super) fn day(text: &str) -> Result<NaiveDate, &'static str> {
+    let wrong = "must be a day from 1970-01-01 to 9999-12-31";
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_told_as_a_whole| wrong)?;
+    let within = text.len() == 10 && text >= "1970-01-01";
+    if within { Ok(day) } else { Err(wrong) }
 }
 
 /// Tells a field that is `null` from one that is not there.
@@ -102,7 +118,7 @@ pub(super) struct SessionDto {
 }
 
 impl SessionDto {
-    pub(super) fn new(session: &Session, asking: &SessionId) -> Self {
+    pub(super) fn new(session: &Session, asking: Option<&SessionId>) -> Self {
         Self {
             id: session.id.to_string(),
             created_at: time(session.created_at),
@@ -110,7 +126,51 @@ impl SessionDto {
             expires_at: time(session.expires_at),
             ip_address: session.client.ip_address.map(|address| address.to_string()),
             user_agent: session.client.user_agent.clone(),
-            current: session.id == *asking,
+            current: asking == Some(&session.id),
+        }
+    }
+}
+
+/// What became of one of many events.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventResult {
+    /// Its place in the request, from 0.
+    #[schema(example = 0)]
+    index: usize,
+    /// `accepted`, `duplicate`, `conflict` or `rejected`.
+    #[schema(example = "accepted")]
+    status: &'static str,
+    /// The row that it is; of a duplicate or a conflict, the one that was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "cmb3x0f5e0003abcd1234efgh")]
+    id: Option<String>,
+    /// Why it was not written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "totalCost: must be a plain decimal such as \"12.34\"")]
+    error: Option<String>,
+}
+
+impl EventResult {
+    pub(super) fn new(index: usize, status: &'static str, id: Option<String>, error: Option<String>) -> Self {
+        Self { index, status, id, error }
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List<T: ToSchema> {
+    items: Vec<T>,
+    /// Where the next page begins; null on the last.
+    next_cursor: Option<String>,
+}
+
+impl<T: ToSchema> List<T> {
+    /// A page, its rows as `item` shows them, and its cursor as `cursor` writes it.
+    pub(super) fn of<R, C>(page: Page<R, C>, item: impl Fn(R) -> T, cursor: impl Fn(&C) -> String) -> Self {
+        Self {
+            items: page.items.into_iter().map(item).collect(),
+            next_cursor: page.next.as_ref().map(cursor),
         }
     }
 }

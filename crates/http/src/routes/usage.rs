@@ -9,7 +9,7 @@ use subtle_domain::ports::NotRecorded;
 use subtle_domain::usage::{Recorded, UsageRow};
 use utoipa::ToSchema;
 
-use super::dto::{ListQuery, time};
+use super::dto::{EventResult, List, ListQuery, time};
 use crate::cursor;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, JsonOrLines, Params, Program, Support, UsageWrite};
@@ -53,25 +53,6 @@ pub(super) struct RecordedUsage {
     results: Vec<EventResult>,
 }
 
-/// What became of an event.
-#[derive(Serialize, ToSchema)]
-struct EventResult {
-    /// Its place in the request, from 0.
-    #[schema(example = 0)]
-    index: usize,
-    /// `accepted`, `duplicate`, `conflict` or `rejected`.
-    #[schema(example = "accepted")]
-    status: &'static str,
-    /// The row of usage; of a duplicate or a conflict, the one that was there before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "cmb3x0f5e0003abcd1234efgh")]
-    id: Option<String>,
-    /// Why it was not recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "totalCost: must be a plain decimal such as \"12.34\"")]
-    error: Option<String>,
-}
-
 impl RecordedUsage {
     fn add(&mut self, outcome: Result<Recorded, String>) {
         let (status, id, error) = match outcome {
@@ -97,7 +78,7 @@ impl RecordedUsage {
             }
         };
         let index = self.results.len();
-        self.results.push(EventResult { index, status, id: id.map(|id| id.to_string()), error });
+        self.results.push(EventResult::new(index, status, id.map(|id| id.to_string()), error));
     }
 }
 
@@ -191,20 +172,8 @@ impl From<UsageRow> for UsageDto {
     }
 }
 
-/// A page of usage, newest first.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UsageList {
-    items: Vec<UsageDto>,
-    /// Where the next page begins; null on the last.
-    next_cursor: Option<String>,
-}
-
-impl From<UsagePage> for UsageList {
-    fn from(page: UsagePage) -> Self {
-        let next_cursor = page.next.map(|next| cursor::of_row(LIST, &next));
-        Self { items: page.items.into_iter().map(UsageDto::from).collect(), next_cursor }
-    }
+fn list(page: UsagePage) -> List<UsageDto> {
+    List::of(page, UsageDto::from, |next| cursor::of_row(LIST, next))
 }
 
 /// See your usage.
@@ -212,7 +181,7 @@ impl From<UsagePage> for UsageList {
     operation_id = "listMyUsage",
     tag = "me",
     params(ListQuery),
-    responses((status = 200, description = "A page of usage, newest first", body = UsageList)),
+    responses((status = 200, description = "A page of usage, newest first", body = List<UsageDto>)),
     security(("accessToken" = []))
 )]
 #[get("/v1/me/usage")]
@@ -223,7 +192,7 @@ pub(super) async fn list_mine(
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.0.part(|text| cursor::row(LIST, text))?;
     let page = usage::list_usage(&ports, &caller.0, after, limit).await?;
-    Ok(HttpResponse::Ok().json(UsageList::from(page)))
+    Ok(HttpResponse::Ok().json(list(page)))
 }
 
 /// See somebody's usage.
@@ -233,7 +202,7 @@ pub(super) async fn list_mine(
     operation_id = "listUserUsage",
     tag = "admin",
     params(("id" = String, Path, description = "Of an account"), ListQuery),
-    responses((status = 200, description = "A page of usage, newest first", body = UsageList)),
+    responses((status = 200, description = "A page of usage, newest first", body = List<UsageDto>)),
     security(("accessToken" = []))
 )]
 #[get("/v1/admin/users/{id}/usage")]
@@ -243,5 +212,5 @@ pub(super) async fn list_theirs(
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.part(|text| cursor::row(LIST, text))?;
     let page = admin::list_user_usage(&ports, &by, &id, after, limit).await?;
-    Ok(HttpResponse::Ok().json(UsageList::from(page.ok_or(ApiError::NotFound)?)))
+    Ok(HttpResponse::Ok().json(list(page.ok_or(ApiError::NotFound)?)))
 }

@@ -1,4 +1,4 @@
-//! Bytes that say one thing only: what is hashed, MACed and signed.
+//! Bytes that say one thing only: what hashes, MACs and signatures are over.
 
 use serde_json::Value;
 use subtle_domain::Timestamp;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -76,33 +76,39 @@ impl Row {
     pub(super) fn is_ours(&self, proof: &dyn AuditProof) -> bool {
         self.mac.as_deref().is_some_and(|mac| proof.is_mac(&self.canonical(), mac))
     }
-}
 
-/// A row, and whether the user whom it is about is there.
-pub(super) struct Linked {
-    pub(super) row: Row,
-    user_is_there: bool,
-}
-
-impl Linked {
     /// Whether the link leads to whom the row is about. Without a link that user must be gone.
-    pub(super) fn is_linked_well(&self) -> bool {
-        match &self.row.user_id {
-            Some(_) => self.row.user_id == self.row.subject_id,
-            None => !self.user_is_there,
+    pub(super) fn is_linked_well(&self, there: &HashSet<String>) -> bool {
+        match &self.user_id {
+            Some(_) => self.user_id == self.subject_id,
+            None => self.subject_id.as_ref().is_none_or(|subject| !there.contains(subject)),
         }
     }
 }
 
 /// The rows of these identifiers, in their order; `None` for one that is not there.
-pub(super) async fn rows(unit: &mut PgUnitOfWork, ids: &[String]) -> Result<Vec<Option<Linked>>, StoreError> {
-    let found: Vec<(Row, Option<String>)> = step!(unit, connection => audit_logs::table
-        .left_join(users::table.on(audit_logs::subject_id.eq(users::id.nullable())))
+pub(super) async fn rows(unit: &mut PgUnitOfWork, ids: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+    let found: Vec<Row> = step!(unit, connection => audit_logs::table
         .filter(audit_logs::id.eq_any(ids))
-        .select((Row::as_select(), users::id.nullable()))
+        .select(Row::as_select())
         .load(connection))?;
-    let linked =
-        |(row, user): (Row, Option<String>)| (row.id.clone(), Linked { row, user_is_there: user.is_some() });
-    let mut found: HashMap<_, _> = found.into_iter().map(linked).collect();
+    let mut found: HashMap<_, _> = found.into_iter().map(|row| (row.id.clone(), row)).collect();
     Ok(ids.iter().map(|id| found.remove(id)).collect())
+}
+
+/// Those of the users whom rows without a link are about that are there.
+pub(super) async fn subjects_there(
+    unit: &mut PgUnitOfWork,
+    rows: &[Option<Row>],
+) -> Result<HashSet<String>, StoreError> {
+    let unlinked = rows.iter().flatten().filter(|row| row.user_id.is_none());
+    let subjects: Vec<&String> = unlinked.filter_map(|row| row.subject_id.as_ref()).collect();
+    if subjects.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let there: Vec<String> = step!(unit, connection => users::table
+        .filter(users::id.eq_any(subjects))
+        .select(users::id)
+        .load(connection))?;
+    Ok(there.into_iter().collect())
 }

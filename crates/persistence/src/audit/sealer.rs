@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::{StoreError, UnitOfWork as _};
 
-use super::records::{self, Linked, Row};
+use super::records::{self, Row};
 use super::seal::{self, NO_SEAL, Seal};
 use super::verdict::SealedHead;
 use crate::schema::{audit_seals, audit_unsealed};
@@ -118,14 +118,14 @@ impl PgAuditSealer {
     }
 
     /// The rows that may be sealed.
-    fn fit(&mut self, ids: &[String], rows: Vec<Option<Linked>>, is_first: bool) -> Vec<Row> {
+    fn fit(&mut self, ids: &[String], rows: Vec<Option<Row>>, is_first: bool) -> Vec<Row> {
         let store = self.store.clone();
         let proof = store.proof();
         let mut fit = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
             match row {
-                Some(Linked { row, .. }) if row.is_ours(proof) || (is_first && row.mac.is_none()) => {
-                    fit.push(row)
+                Some(row) if row.is_ours(proof) || (is_first && row.mac.is_none()) => {
+                    fit.push(row);
                 }
                 Some(_) => self.tell(id, "a row of the audit trail carries no MAC of ours; it is not sealed"),
                 None => self.tell(id, "a row of the audit trail is gone before it was sealed"),

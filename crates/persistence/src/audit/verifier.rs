@@ -123,11 +123,12 @@ impl Walk<'_> {
         }
         let proof = self.store.proof();
         let rows = records::rows(&mut self.unit, &seal.row_ids).await?;
+        let there = records::subjects_there(&mut self.unit, &rows).await?;
         for ((id, row), hash) in seal.row_ids.iter().zip(rows).zip(seal.rows_hash.chunks(HASH)) {
             let (id, number) = (id.clone(), seal.number);
             match row {
                 None => return Ok(Some(AuditBreach::Removed { id, seal: Some(number) })),
-                Some(linked) if linked.row.hash(proof) != hash || !linked.is_linked_well() => {
+                Some(row) if row.hash(proof) != hash || !row.is_linked_well(&there) => {
                     return Ok(Some(AuditBreach::Edited { id, seal: number }));
                 }
                 Some(_) => self.rows += 1,
@@ -181,11 +182,12 @@ impl Walk<'_> {
             after.clone_from(&end.id);
             let ids: Vec<String> = page.iter().map(|unsealed| unsealed.id.clone()).collect();
             let rows = records::rows(&mut self.unit, &ids).await?;
+            let there = records::subjects_there(&mut self.unit, &rows).await?;
             for (Unsealed { id, is_queued }, row) in page.into_iter().zip(rows) {
-                let Some(linked) = row else { return Ok(Some(AuditBreach::Removed { id, seal: None })) };
+                let Some(row) = row else { return Ok(Some(AuditBreach::Removed { id, seal: None })) };
                 // Before the first seal there are rows from before there were MACs.
-                let is_old = self.last.is_none() && linked.row.mac.is_none();
-                if !(linked.row.is_ours(proof) || is_old) || !linked.is_linked_well() {
+                let is_old = self.last.is_none() && row.mac.is_none();
+                if !(row.is_ours(proof) || is_old) || !row.is_linked_well(&there) {
                     return Ok(Some(AuditBreach::Foreign { id }));
                 }
                 if !is_queued {

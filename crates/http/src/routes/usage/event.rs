@@ -1,8 +1,6 @@
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Datelike, SubsecRound};
 use serde::Deserialize;
 use subtle_application::usage::NewUsageEvent;
-use subtle_domain::Timestamp;
 use subtle_domain::ids::UserId;
 use subtle_domain::money::Cost;
 use subtle_domain::text::{IdempotencyKey, Label};
@@ -11,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::parse_item;
+use crate::routes::dto::moment;
 
 /// A cost as it is sent: with its ten decimals.
 pub(in crate::routes) fn cost(value: &BigDecimal) -> String {
@@ -88,13 +87,6 @@ impl Amounts {
         let cost = errors.take("totalCost", Cost::parse(self.total_cost.as_deref().unwrap_or("0")));
         Some(Usage { requests: requests?, tokens: tokens?, cost: cost? })
     }
-}
-
-/// A time of the years that are kept, to the millisecond.
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    let wrong = "must be a time such as \"2026-11-25T08:00:00Z\", from 1970 to 9999";
-    let at = DateTime::parse_from_rfc3339(text).map_err(|_told_as_a_whole| wrong)?.to_utc();
-    if (1970..=9999).contains(&at.year()) { Ok(at.trunc_subsecs(3)) } else { Err(wrong) }
 }
 
 #[cfg(test)]

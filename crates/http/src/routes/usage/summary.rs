@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::event::cost;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, Params, Support};
+use crate::routes::dto::day;
 
 /// Which usage to sum up, and how.
 #[derive(Default, Deserialize, IntoParams)]
@@ -58,13 +59,6 @@ impl SummaryQuery {
     }
 }
 
-fn day(text: &str) -> Result<NaiveDate, &'static str> {
-    let wrong = "must be a day from 1970-01-01 to 9999-12-31";
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_told_as_a_whole| wrong)?;
-    let within = text.len() == 10 && text >= "1970-01-01";
-    if within { Ok(day) } else { Err(wrong) }
-}
-
 /// Sums of usage.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +75,22 @@ struct Totals {
 impl From<&UsageTotals> for Totals {
     fn from(totals: &UsageTotals) -> Self {
         Self { request_count: totals.requests, total_tokens: totals.tokens, total_cost: cost(&totals.cost) }
+    }
+}
+
+/// Sums of a day.
+#[derive(Serialize, ToSchema)]
+pub(in crate::routes) struct DayDto {
+    /// The day, UTC.
+    #[schema(format = Date, example = "2026-11-25")]
+    day: String,
+    #[serde(flatten)]
+    totals: Totals,
+}
+
+impl DayDto {
+    pub(in crate::routes) fn new(day: NaiveDate, totals: &UsageTotals) -> Self {
+        Self { day: day.to_string(), totals: totals.into() }
     }
 }
 

@@ -1,45 +1,53 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get};
-use serde::Serialize;
-use subtle_application::Ports;
 use subtle_application::sessions::{self, EndSession};
-use subtle_domain::ids::SessionId;
-use utoipa::ToSchema;
+use subtle_application::{Ports, admin};
+use subtle_domain::ids::{SessionId, UserId};
 
-use super::dto::{ListQuery, SessionDto};
+use super::dto::{List, ListQuery, SessionDto};
 use crate::cursor;
 use crate::problem::ApiError;
-use crate::request::{Authenticated, Id, Params};
-
-/// A page of sessions, last used first.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SessionList {
-    items: Vec<SessionDto>,
-    /// Where the next page begins; null on the last.
-    next_cursor: Option<String>,
-}
+use crate::request::{Authenticated, Id, Params, Support};
 
 /// See your sessions.
 #[utoipa::path(
     operation_id = "listMySessions",
     tag = "me",
     params(ListQuery),
-    responses((status = 200, description = "Live sessions, last used first", body = SessionList)),
+    responses((status = 200, description = "Live sessions, last used first", body = List<SessionDto>)),
     security(("accessToken" = []))
 )]
 #[get("/v1/me/sessions")]
-pub(super) async fn list(
+pub(super) async fn list_mine(
     ports: Data<Ports>,
     caller: Authenticated,
     query: Params<ListQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let (after, limit) = query.0.part(cursor::sessions)?;
     let page = sessions::list_sessions(&ports, &caller.0, after, limit).await?;
-    Ok(HttpResponse::Ok().json(SessionList {
-        items: page.items.iter().map(|session| SessionDto::new(session, &caller.0.session_id)).collect(),
-        next_cursor: page.next.as_ref().map(cursor::of_sessions),
-    }))
+    let item = |session| SessionDto::new(&session, Some(&caller.0.session_id));
+    Ok(HttpResponse::Ok().json(List::of(page, item, cursor::of_sessions)))
+}
+
+/// See somebody's sessions.
+///
+/// For support and administrators.
+#[utoipa::path(
+    operation_id = "listUserSessions",
+    tag = "admin",
+    params(("id" = String, Path, description = "Of an account"), ListQuery),
+    responses((status = 200, description = "Live sessions, last used first", body = List<SessionDto>)),
+    security(("accessToken" = []))
+)]
+#[get("/v1/admin/users/{id}/sessions")]
+pub(super) async fn list_theirs(
+    ports: Data<Ports>,
+    Support { by, asked: (Id(id), Params(query)) }: Support<(Id<UserId>, Params<ListQuery>)>,
+) -> Result<HttpResponse, ApiError> {
+    let (after, limit) = query.part(cursor::sessions)?;
+    let page = admin::list_user_sessions(&ports, &by, &id, after, limit).await?.ok_or(ApiError::NotFound)?;
+    let item = |session| SessionDto::new(&session, None);
+    Ok(HttpResponse::Ok().json(List::of(page, item, cursor::of_sessions)))
 }
 
 /// End a session.

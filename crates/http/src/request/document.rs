@@ -1,0 +1,81 @@
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Most bytes of a document that is kept as it is.
+const LONGEST: usize = 16_384;
+/// Most digits of a number in it, and farthest its point may be moved: PostgreSQL keeps all of them, so both are bounded.
+const MOST_DIGITS: usize = 300;
+
+/// A JSON document of any form that the database keeps to the last digit; or why it does not.
+pub(crate) fn document(raw: &RawValue) -> Result<String, &'static str> {
+    let text = raw.get();
+    if text.len() > LONGEST {
+        return Err("must be at most 16384 bytes of JSON");
+    }
+    // What this parser refuses (half a surrogate pair, nesting without end) the database does too.
+    let _parsed: Value =
+        serde_json::from_str(text).map_err(|_told_as_a_whole| "must be JSON that can be kept")?;
+    if !numbers(text).all(is_moderate) {
+        return Err("must have no number of more than 300 digits");
+    }
+    Ok(text.to_owned())
+}
+
+/// The numbers of a valid document, as they are written.
+fn numbers(json: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    json.split(move |c: char| {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+            return true;
+        }
+        quoted = c == '"';
+        !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')
+    })
+    .filter(|part| part.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+}
+
+fn is_moderate(number: &str) -> bool {
+    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    digits.len() <= MOST_DIGITS && exponent.parse::<i32>().is_ok_and(|e| e.unsigned_abs() <= 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(json: &str) -> Result<String, &'static str> {
+        document(&RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn what_can_be_kept_is_taken_as_it_is_written() {
+        for json in [
+            "null",
+            "-0.5e+300",
+            r#"{"a" : [1, "1e9999", "\"", 123456789012345678901234567890.10], "b\\": true}"#,
+            r#""\ud83e\udd80 \\""#,
+            "[0, -1, 1E-300]",
+        ] {
+            assert_eq!(asked(json), Ok(json.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_is_refused_with_the_reason() {
+        let digits = "1".repeat(301);
+        for (json, part) in [
+            (r#""\ud800""#, "can be kept"),
+            (&*format!("\"{}\"", "x".repeat(LONGEST)), "16384 bytes"),
+            (&format!("[{digits}]"), "300 digits"),
+            (r#"{"a": 1e-301}"#, "300 digits"),
+            (r#"["\\", 1e-99999]"#, "300 digits"),
+            ("1e99999999999", "can be kept"),
+            (&format!("{}{}", "[".repeat(200), "]".repeat(200)), "can be kept"),
+        ] {
+            assert!(asked(json).unwrap_err().contains(part), "{json}: {:?}", asked(json));
+        }
+    }
+}
