@@ -10,9 +10,9 @@ use crate::user::{User, vocabulary};
 vocabulary! {
     /// A use of privilege.
     AuditAction {
-        /// An account was made or promoted from the command line.
+        /// An account was made from the command line.
         UserCreated = "user.create",
-        /// Tier, role, profile or verification were changed.
+        /// Tier, role, profile or verification were changed; from the command line, the password too.
         UserUpdated = "user.update",
         /// An account was closed.
         UserDisabled = "user.disable",

@@ -1,5 +1,5 @@
 use subtle_domain::Timestamp;
-use subtle_domain::audit::{self, AuditAction, Origin};
+use subtle_domain::audit::{self, AuditAction, FieldChange, Origin};
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::SessionId;
 use subtle_domain::password::{Password, PasswordHash};
@@ -60,8 +60,8 @@ async fn store(
 ) -> Result<(CreatedAdmin, Vec<SessionId>), StoreError> {
     let mut unit = ports.store.begin().await?;
     let new = NewUser { user: fresh.clone(), hash: hash.clone() };
-    let (created, changes, ended) = if unit.users().add(&new).await? {
-        (CreatedAdmin::New(new.user), Vec::new(), Vec::new())
+    let (created, action, changes, ended) = if unit.users().add(&new).await? {
+        (CreatedAdmin::New(new.user), AuditAction::UserCreated, Vec::new(), Vec::new())
     } else {
         let taken = "the account of the address was deleted meanwhile";
         let before = unit.users().lock_address(&fresh.email).await?.ok_or(StoreError::Again(taken.into()))?;
@@ -70,13 +70,14 @@ async fn store(
         unit.users().save(&user).await?;
         unit.users().set_hash(&user.id, hash).await?;
         let ended = unit.sessions().revoke_all(&user.id, None, RevocationReason::PasswordChange, now).await?;
-        let changes = audit::changes(&before, &user);
-        (CreatedAdmin::Promoted(user), changes, ended)
+        let mut changes = audit::changes(&before, &user);
+        changes.push(FieldChange { field: "password", before: None, after: None });
+        (CreatedAdmin::Promoted(user), AuditAction::UserUpdated, changes, ended)
     };
     let (CreatedAdmin::New(user) | CreatedAdmin::Promoted(user)) = &created;
     let by = Actor { id: user.id.clone(), origin: Origin::CommandLine };
     let told = Told { changes, facts: Vec::new() };
-    let entry = ports.audit_entry(&by, AuditAction::UserCreated, Some(&user.id), told, now);
+    let entry = ports.audit_entry(&by, action, Some(&user.id), told, now);
     unit.audit().append(&entry).await?;
     unit.commit().await?;
     Ok((created, ended))

@@ -122,7 +122,7 @@ pub(super) async fn show_theirs(
 struct WholeLimit {
     /// At most this many; null for as many as one likes.
     #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(required = true, example = 20000, minimum = 0, maximum = 1_000_000_000_000_000_i64)]
+    #[schema(required = true, example = 20000, minimum = 0, maximum = 999_999_999_999_999_i64)]
     limit: Option<u64>,
 }
 

@@ -1,0 +1,1 @@
+DROP FUNCTION count_user_rows(TEXT[]);
