@@ -18,5 +18,6 @@ mod limits;
 mod overload;
 mod readme;
 mod sessions;
+mod totals;
 mod usage;
 mod workspace;
