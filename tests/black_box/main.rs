@@ -13,6 +13,7 @@ mod delivery;
 mod deploy;
 mod faults;
 mod input;
+mod kills;
 mod ledger;
 mod limits;
 mod overload;

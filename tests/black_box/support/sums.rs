@@ -24,3 +24,15 @@ impl AddAssign for Sums {
         self.cost += other.cost;
     }
 }
+
+/// How many sums of usage by user, day and feature are not those of the rows.
+pub(crate) const UNRECONCILED: &str = "
+    SELECT count(*) FROM (
+        SELECT user_id, day, feature_type, events, request_count, total_tokens, total_cost FROM usage_daily
+    ) AS told FULL JOIN (
+        SELECT user_id, (created_at AT TIME ZONE 'UTC')::date AS day, coalesce(feature_type, '') AS feature_type,
+            count(*) AS events, sum(request_count) AS request_count, sum(total_tokens) AS total_tokens,
+            sum(total_cost) AS total_cost
+        FROM user_usage_metrics GROUP BY 1, 2, 3
+    ) AS counted USING (user_id, day, feature_type, events, request_count, total_tokens, total_cost)
+    WHERE told.user_id IS NULL OR counted.user_id IS NULL";
