@@ -8,15 +8,15 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use tokio::task::{JoinHandle, block_in_place};
 
-use crate::support::{Person, Random, TestApp, UNRECONCILED, eventually};
+use crate::support::{Facts, Person, Random, TestApp, UNRECONCILED, eventually};
 
 mod clients;
 
-use clients::{Facts, SERVICE_KEY, Shared, Stubborn};
+use clients::{SERVICE_KEY, Shared, Stubborn};
 
 const KILLS: u64 = 10;
 
-/// What is there, in the words of [`Facts`].
+/// What is there, in the clients' words.
 const FOUND: [&str; 8] = [
     "SELECT 'usage of ' || user_id, concat_ws(' ', count(*), count(DISTINCT idempotency_key),
         sum(request_count), sum(total_tokens), sum(total_cost))
@@ -47,16 +47,6 @@ const KEYS_WITHOUT_ENTRY: &str = "
         FROM audit_logs WHERE action = 'service_key.create' GROUP BY 1
     ) told ON told.id = made.id
     WHERE made.id IS NULL OR told.entries IS DISTINCT FROM 1";
-
-async fn found(app: &TestApp) -> Facts {
-    let client = app.connect().await;
-    let mut found = Facts::new();
-    for query in FOUND {
-        let rows = client.query(query, &[]).await.unwrap();
-        found.extend(rows.iter().map(|row| (row.get::<_, String>(0), row.get::<_, String>(1))));
-    }
-    found
-}
 
 /// Clients of every kind, each with accounts of their own.
 async fn clients(app: &TestApp, shared: &Arc<Shared>, seed: u64) -> Vec<JoinHandle<Facts>> {
@@ -108,7 +98,7 @@ async fn after_random_kills_all_that_was_tried_again_is_there_once_with_its_audi
     let keyed =
         told.iter().filter(|(what, _)| what.starts_with("bill ") || what.starts_with("hold ")).count();
     told.insert(("keys".to_owned(), keyed.to_string()));
-    let found = found(&app).await;
+    let found = app.facts(&FOUND).await;
     println!("{} facts, {} audit entries", told.len(), app.value("SELECT count(*) FROM audit_logs").await);
     let only = |one: &Facts, other: &Facts| one.difference(other).cloned().collect::<Facts>();
     assert_eq!(only(&told, &found), Facts::new(), "lost");

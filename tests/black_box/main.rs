@@ -16,6 +16,7 @@ mod input;
 mod kills;
 mod ledger;
 mod limits;
+mod model;
 mod overload;
 mod readme;
 mod sessions;

@@ -17,4 +17,4 @@ pub(crate) use http::{Answer, Raw, eventually};
 pub(crate) use load::Load;
 pub(crate) use person::{Person, fresh_email};
 pub(crate) use random::{Random, number};
-pub(crate) use sums::{DOLLAR, Sums, UNRECONCILED, dollars};
+pub(crate) use sums::{DOLLAR, Facts, Sums, UNRECONCILED, dollars};

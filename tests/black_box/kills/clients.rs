@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,10 +5,8 @@ use std::sync::{Arc, Mutex};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Person, Random, Sums, TestApp, dollars};
+use crate::support::{Answer, Facts, Person, Random, Sums, TestApp, dollars};
 
-/// What must be there in the end: what about, and how it stands.
-pub(super) type Facts = BTreeSet<(String, String)>;
 /// The one kind of thing of which there may be more than was told: it is made without a key.
 pub(super) const SERVICE_KEY: &str = "service key";
 

@@ -1,4 +1,8 @@
+use std::collections::BTreeSet;
 use std::ops::AddAssign;
+
+/// What is known or there: what about, and how it stands.
+pub(crate) type Facts = BTreeSet<(String, String)>;
 
 /// 10⁻¹⁰ dollars: what costs are counted in here, with an arithmetic that shares nothing with the service's.
 pub(crate) const DOLLAR: i128 = 10_000_000_000;
@@ -15,6 +19,13 @@ pub(crate) struct Sums {
     pub(crate) tokens: i128,
     /// In 10⁻¹⁰ dollars.
     pub(crate) cost: i128,
+}
+
+impl Sums {
+    /// Requests, tokens and cost.
+    pub(crate) fn metrics(self) -> [i128; 3] {
+        [self.requests, self.tokens, self.cost]
+    }
 }
 
 impl AddAssign for Sums {
