@@ -14,7 +14,13 @@ mod clients;
 
 use clients::{SERVICE_KEY, Shared, Stubborn};
 
-const KILLS: u64 = 10;
+const KILLS: u64 = 16;
+
+/// Tables that are written in the midst of something, and what is written last: the more often.
+const WRITTEN: [&str; 4] = ["audit_logs", "idempotency_keys", "usage_daily", "audit_logs"];
+
+const WAITING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// What is there, in the clients' words.
 const FOUND: [&str; 8] = [
@@ -81,10 +87,18 @@ async fn after_random_kills_all_that_was_tried_again_is_there_once_with_its_audi
     for _ in 0..KILLS {
         let wanted = shared.answered.load(Ordering::SeqCst) + 50 + random.below(150);
         eventually("clients are answered", async || shared.answered.load(Ordering::SeqCst) >= wanted).await;
+        // Half of them hit whoever is just about to write there.
+        let holder = app.connect().await;
+        if random.once_in(2) {
+            let table = random.pick(&WRITTEN);
+            holder.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE")).await.unwrap();
+            eventually("some wait", async || app.value(WAITING).await.parse::<u8>().unwrap() >= 3).await;
+        }
         let place = random.place(running.len());
         // Whoever begins something now begins it at the other one: this one's port may soon be another test's.
         shared.servers.lock().unwrap().remove(place);
         block_in_place(|| app.server_mut(running.remove(place)).kill());
+        drop(holder);
         let next = block_in_place(|| app.add_server());
         running.push(next);
         shared.servers.lock().unwrap().push(app.url_of(next, ""));

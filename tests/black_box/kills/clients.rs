@@ -41,7 +41,7 @@ impl fmt::Display for Shared {
                 .map(|count| count.load(Ordering::SeqCst));
         write!(
             f,
-            "{answered} answered, {unanswered} unanswered of which {found} had taken effect, {unavailable} × 503"
+            "{answered} answered, {unanswered} unanswered, of which {found} are known to have taken effect, {unavailable} × 503"
         )
     }
 }
