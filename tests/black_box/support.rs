@@ -7,6 +7,8 @@ mod http;
 mod load;
 mod person;
 mod process;
+mod random;
+mod sums;
 
 pub(crate) use app::TestApp;
 pub(crate) use cluster::OwnCluster;
@@ -14,3 +16,5 @@ pub(crate) use document::{Document, Operation};
 pub(crate) use http::{Answer, Raw, eventually};
 pub(crate) use load::Load;
 pub(crate) use person::{Person, fresh_email};
+pub(crate) use random::{Random, number};
+pub(crate) use sums::{DOLLAR, Facts, Sums, UNRECONCILED, dollars};

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::http::Answer;
 use super::person::Person;
 use super::process::Process;
+use super::sums::Facts;
 
 /// How the servers of a test are started.
 pub(crate) struct Builder {
@@ -182,6 +183,17 @@ impl TestApp {
     /// Runs SQL on the servers' database.
     pub(crate) async fn sql(&self, sql: &str) {
         self.connect().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// The rows that queries on the servers' database give, each of two texts.
+    pub(crate) async fn facts(&self, queries: &[&str]) -> Facts {
+        let client = self.connect().await;
+        let mut facts = Facts::new();
+        for query in queries {
+            let rows = client.query(*query, &[]).await.unwrap();
+            facts.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
+        }
+        facts
     }
 
     /// The one value, as text, that a query on the servers' database gives.
