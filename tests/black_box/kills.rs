@@ -116,6 +116,9 @@ async fn after_random_kills_all_that_was_tried_again_is_there_once_with_its_audi
     println!("{} facts, {} audit entries", told.len(), app.value("SELECT count(*) FROM audit_logs").await);
     let only = |one: &Facts, other: &Facts| one.difference(other).cloned().collect::<Facts>();
     assert_eq!(only(&told, &found), Facts::new(), "lost");
+    let verdict = app.run(&["audit", "verify"]).await;
+    println!("{}", String::from_utf8_lossy(&verdict.stdout).trim_end());
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
     let (untold, too_much): (Facts, Facts) =
         only(&found, &told).into_iter().partition(|(what, _)| what == SERVICE_KEY);
     assert_eq!(too_much, Facts::new(), "too much");

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -130,6 +131,13 @@ impl TestApp {
     pub(crate) fn add_server(&mut self) -> usize {
         self.servers.push(Process::start(&self.environment));
         self.servers.len() - 1
+    }
+
+    /// Runs a command of the program to its end, with the settings of the servers.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_subtle-under-test"));
+        command.args(arguments).env_clear().envs(&self.environment);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().await.unwrap()
     }
 
     /// `http://127.0.0.1:…/path` on the server of that number.
