@@ -71,6 +71,7 @@ async fn a_note_is_written_once_under_its_key_and_goes_with_the_person() {
     let answers = futures_util::future::join_all((0..20).map(|_| write())).await;
     assert!(answers.iter().all(|answer| answer.status == 201 && answer.text == answers[0].text));
     assert_eq!(app.value("SELECT count(*) FROM admin_notes").await, "1");
+    assert_eq!(app.value("SELECT count(*) FROM idempotency_keys WHERE answer LIKE '%only once%'").await, "0");
     ada.send(&app, "DELETE", "/v1/me").await.expect(204);
     assert_eq!(app.value("SELECT count(*) FROM admin_notes").await, "0");
     admin.send(&app, "GET", &path).await.expect_problem(404, "not-found");

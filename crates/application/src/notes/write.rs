@@ -1,7 +1,7 @@
 use subtle_domain::Timestamp;
 use subtle_domain::audit::AuditAction;
 use subtle_domain::idempotency::Repeatable;
-use subtle_domain::ids::UserId;
+use subtle_domain::ids::{NoteId, UserId};
 use subtle_domain::note::Note;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::text::NoteText;
@@ -41,15 +41,16 @@ pub enum WriteNoteError {
     Store(#[from] StoreError),
 }
 
-/// Writes a note on a user, and gives the answer that `render` makes of it. Note, audit entry, key and answer commit together. The
-/// trail tells that there is a note, not what it says: it outlives the person's erasure.
+/// Writes a note on a user, or finds the one that the same request wrote before. Note, audit entry and key commit together.
+///
+/// The trail tells that there is a note, and what is kept with the key which one it is: not what it says, for both outlive the
+/// person's erasure.
 pub async fn write_note(
     ports: &Ports,
     by: &Privileged,
     new: NewNote,
     request: Option<Repeatable>,
-    render: &(dyn Fn(&Note) -> String + Sync),
-) -> Result<String, WriteNoteError> {
+) -> Result<Note, WriteNoteError> {
     let now = ports.clock.now();
     let once = Once::new(by.caller(), request, now);
     let note = Note {
@@ -60,8 +61,7 @@ pub async fn write_note(
         is_flagged: new.is_flagged,
         created_at: now,
     };
-    let answer = render(&note);
-    again(|| attempt(ports, by, &note, &once, &answer, now)).await?
+    again(|| attempt(ports, by, &note, &once, now)).await?
 }
 
 async fn attempt(
@@ -69,9 +69,8 @@ async fn attempt(
     by: &Privileged,
     note: &Note,
     once: &Once,
-    answer: &str,
     now: Timestamp,
-) -> Result<Result<String, WriteNoteError>, StoreError> {
+) -> Result<Result<Note, WriteNoteError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let done = match decide(by, note, once, unit.as_mut()).await? {
         Ok(None) => {
@@ -81,22 +80,34 @@ async fn attempt(
             let subject = Some(&note.user_id);
             let entry = ports.audit_entry(&Actor::from(by), AuditAction::NoteCreated, subject, told, now);
             unit.audit().append(&entry).await?;
-            once.keep(unit.as_mut(), answer).await?;
-            return unit.commit().await.map(|()| Ok(answer.to_owned()));
+            once.keep(unit.as_mut(), &kept(note)).await?;
+            return unit.commit().await.map(|()| Ok(note.clone()));
         }
-        Ok(Some(answer)) => Ok(answer),
+        Ok(Some(earlier)) => Ok(earlier),
         Err(refused) => Err(refused),
     };
     unit.rollback().await.map(|()| done)
 }
 
-/// The answer of a request that was done before, or nothing if the note is to be written.
+/// What is kept of a note with the key: which one it is, and the one thing about it that may change.
+fn kept(note: &Note) -> String {
+    format!("{} {}", note.id, note.is_flagged)
+}
+
+/// The note as it was written, of which this was kept; `None` if it is gone.
+async fn written(kept: &str, unit: &mut dyn UnitOfWork) -> Result<Option<Note>, StoreError> {
+    let parts = kept.split_once(' ').and_then(|(id, flag)| Some((NoteId::parse(id).ok()?, flag == "true")));
+    let Some((id, is_flagged)) = parts else { return Ok(None) };
+    Ok(unit.notes().lock(&id).await?.map(|note| Note { is_flagged, ..note }))
+}
+
+/// The note that the same request wrote before, or nothing if it is to be written.
 async fn decide(
     by: &Privileged,
     note: &Note,
     once: &Once,
     unit: &mut dyn UnitOfWork,
-) -> Result<Result<Option<String>, WriteNoteError>, StoreError> {
+) -> Result<Result<Option<Note>, WriteNoteError>, StoreError> {
     let subject = match by.confirm_on(unit, &note.user_id).await? {
         Ok(subject) => subject.filter(|user| user.standing() != Standing::Erased),
         Err(lost) => return Ok(Err(lost.into())),
@@ -105,7 +116,7 @@ async fn decide(
         return Ok(Err(WriteNoteError::NotFound));
     }
     Ok(match once.claim(unit).await? {
-        Next::Answer(answer) => Ok(Some(answer)),
+        Next::Answer(kept) => written(&kept, unit).await?.map(Some).ok_or(WriteNoteError::NotFound),
         Next::Refuse(taken) => Err(taken.into()),
         Next::Do => Ok(None),
     })
@@ -116,7 +127,7 @@ pub(super) mod tests {
     use super::*;
     use crate::admin::tests::grace;
     use crate::test_ports::{self, NOW, ada, was};
-    use subtle_domain::ids::NoteId;
+    use subtle_domain::idempotency::Claimed;
     use subtle_domain::ports::MockUnit;
     use subtle_domain::user::{Role, User};
 
@@ -141,12 +152,11 @@ pub(super) mod tests {
         unit
     }
 
-    async fn ask(unit: MockUnit) -> (Result<String, WriteNoteError>, bool) {
+    async fn ask(unit: MockUnit, request: Option<Repeatable>) -> (Result<Note, WriteNoteError>, bool) {
         let mut mocks = test_ports::Mocks::default();
         let committed = mocks.expect_unit(unit);
         let new = NewNote { user_id: ada().id, text: note().text, is_flagged: true };
-        let render = |note: &Note| note.id.to_string();
-        (write_note(&mocks.ports(), &grace(), new, None, &render).await, was(&committed))
+        (write_note(&mocks.ports(), &grace(), new, request).await, was(&committed))
     }
 
     #[tokio::test]
@@ -158,19 +168,43 @@ pub(super) mod tests {
             assert!(!format!("{entry:?}").contains("called twice"));
             Ok(())
         });
-        let (answer, committed) = ask(unit).await;
-        assert_eq!(answer.unwrap(), "n-new");
+        let (written, committed) = ask(unit, None).await;
+        assert_eq!(written.unwrap(), note());
         assert!(committed);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_with_the_key_finds_the_note_and_does_not_repeat_it() {
+        let key = subtle_domain::text::IdempotencyKey::parse("k").unwrap();
+        let request = || Some(Repeatable { key: key.clone(), fingerprint: [1; 32] });
+        let mut first = unit(Role::Admin, Some(ada()));
+        first.idempotency.expect_claim().returning(|_| Ok(Claimed::First));
+        first
+            .idempotency
+            .expect_keep()
+            .withf(|_, kept| kept == "n-new true")
+            .times(1)
+            .returning(|_, _| Ok(()));
+        first.notes.expect_add().returning(|_| Ok(()));
+        first.audit.expect_append().returning(|_| Ok(()));
+        assert_eq!(ask(first, request()).await.0.unwrap(), note());
+        for (left, found) in [(Some(Note { is_flagged: false, ..note() }), Some(note())), (None, None)] {
+            let mut again = unit(Role::Admin, Some(ada()));
+            again.idempotency.expect_claim().returning(|_| Ok(Claimed::Answered("n-new true".to_owned())));
+            again.notes.expect_lock().withf(|id| id.as_str() == "n-new").return_once(|_| Ok(left));
+            let (answer, committed) = ask(again, request()).await;
+            assert_eq!((answer.ok(), committed), (found, false));
+        }
     }
 
     #[tokio::test]
     async fn nothing_is_written_on_who_is_gone_or_by_who_lost_the_privilege() {
         let erased = User { deleted_at: Some(NOW), ..ada() };
         for subject in [None, Some(erased)] {
-            let (refused, committed) = ask(unit(Role::Admin, subject)).await;
+            let (refused, committed) = ask(unit(Role::Admin, subject), None).await;
             assert!(matches!(refused, Err(WriteNoteError::NotFound)) && !committed);
         }
-        let (refused, committed) = ask(unit(Role::User, Some(ada()))).await;
+        let (refused, committed) = ask(unit(Role::User, Some(ada())), None).await;
         assert!(matches!(refused, Err(WriteNoteError::Forbidden(_))) && !committed);
     }
 }

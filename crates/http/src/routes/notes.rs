@@ -84,9 +84,8 @@ pub(super) async fn write(
     let mut errors = FieldErrors::default();
     let Some(text) = errors.take("note", NoteText::parse(&body.note)) else { return Err(errors.into()) };
     let new = NewNote { user_id: id, text, is_flagged: body.is_flagged };
-    let render = |note: &Note| serde_json::to_string(&NoteDto::from(note)).unwrap_or_default();
-    let answer = notes::write_note(&ports, &by, new, request, &render).await?;
-    Ok(HttpResponse::Created().content_type("application/json").body(answer))
+    let note = notes::write_note(&ports, &by, new, request).await?;
+    Ok(HttpResponse::Created().json(NoteDto::from(&note)))
 }
 
 /// See the notes on somebody.
