@@ -7,19 +7,24 @@
 //! Nor does actix bound what a client sends ahead: it takes in and takes apart all the requests that have arrived, and keeps all
 //! answers until the client reads them. Here nothing is read while a request is worked on, but for the body that its handler reads,
 //! and little at a time; who does not read their answers is not read from either, and given up after a while.
+//!
+//! What never becomes a request actix answers by itself, with a status and nothing else; here that becomes a problem like all others.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::http::StatusCode;
+use subtle_domain::ports::IdGenerator;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::edge;
 use crate::problem::ApiError;
 
 /// How much longer somebody may take to read a part of an answer than to write a request: the kernel tells in large steps how far
@@ -94,6 +99,7 @@ impl Progress {
 pub(crate) struct Connection {
     socket: TcpStream,
     patience: Duration,
+    ids: Arc<dyn IdGenerator>,
     progress: Progress,
     /// With the beginning of what it belongs to.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -107,10 +113,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, patience: Duration) -> Self {
+    pub(crate) fn new(socket: TcpStream, patience: Duration, ids: Arc<dyn IdGenerator>) -> Self {
         Self {
             socket,
             patience,
+            ids,
             progress: Progress::new(),
             timer: None,
             blocked: None,
@@ -155,17 +162,28 @@ impl Connection {
     }
 
     /// Says why, to one who has nothing else to read.
-    fn refuse(&mut self) {
-        if self.progress.phase() == Phase::Asking && self.blocked.is_none() {
-            let body = ApiError::RequestTimeout.respond("").into_body().try_into_bytes().unwrap_or_default();
-            let head = format!(
-                "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\
-                 content-length: {}\r\n\r\n",
-                body.len()
-            );
-            // It fits into the socket's empty buffer, or the client is gone.
-            let _told = self.socket.try_write(&[head.as_bytes(), &body].concat());
+    fn refuse(&mut self, why: &ApiError) {
+        let id = self.ids.token_id();
+        // It fits into the socket's empty buffer, or the client is gone.
+        let _told = self.socket.try_write(&edge::answer_to_no_request(why, id.as_str()));
+    }
+
+    /// Whether nobody works on a request, and no answer is on its way.
+    fn is_asking(&self) -> bool {
+        self.progress.phase() == Phase::Asking && self.blocked.is_none()
+    }
+}
+
+/// What actix answers, without a body, to bytes that never became a request.
+fn refusal(answer: &[u8]) -> Option<ApiError> {
+    let status = answer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    let status = StatusCode::from_bytes(status).ok()?;
+    match status {
+        StatusCode::BAD_REQUEST => {
+            Some(ApiError::Malformed("the request line or a header can't be read".to_owned()))
         }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Some(ApiError::HeadersTooLarge),
+        _ => None,
     }
 }
 
@@ -202,6 +220,10 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let (true, Some(why)) = (self.is_asking(), refusal(buf)) {
+            self.refuse(&why);
+            return Poll::Ready(Ok(buf.len()));
+        }
         match Pin::new(&mut self.socket).poll_write(cx, buf) {
             Poll::Ready(written) => {
                 self.blocked = None;
@@ -218,7 +240,9 @@ impl AsyncWrite for Connection {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.expired && self.poll_deadline(cx).is_ready() {
             self.expired = true;
-            self.refuse();
+            if self.is_asking() {
+                self.refuse(&ApiError::RequestTimeout);
+            }
             cx.waker().wake_by_ref();
         }
         self.read_on(cx);

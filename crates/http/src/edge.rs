@@ -130,6 +130,19 @@ fn rendered(error: &ApiError, id: &str) -> Error {
     InternalError::from_response("rendered", response).into()
 }
 
+/// A whole answer, as it goes over the wire, to what never became a request.
+pub(crate) fn answer_to_no_request(error: &ApiError, id: &str) -> Vec<u8> {
+    let mut response = error.respond(id);
+    dress(response.headers_mut(), id);
+    let mut head = format!("HTTP/1.1 {}\r\nconnection: close\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let body = response.into_body().try_into_bytes().unwrap_or_default();
+    head.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    [&head[..], &body].concat()
+}
+
 fn log(error: &ApiError) {
     if let ApiError::Store(store) = error {
         tracing::error!(error = store as &dyn std::error::Error, "the store failed");

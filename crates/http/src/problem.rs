@@ -106,6 +106,8 @@ pub(crate) enum ApiError {
     NotFound,
     #[error("this path does not take that method")]
     MethodNotAllowed(Vec<Method>),
+    #[error("the headers are too large")]
+    HeadersTooLarge,
     #[error("the request took too long to arrive")]
     RequestTimeout,
     #[error("there is an account of that address already")]
@@ -166,6 +168,11 @@ impl ApiError {
             Self::MethodNotAllowed(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here")
             }
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers-too-large",
+                "The headers are too large",
+            ),
             Self::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long")
             }
@@ -265,6 +272,7 @@ impl ApiError {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadersTooLarge,
             status if status.is_client_error() => {
                 Self::Malformed(status.canonical_reason().unwrap_or("the request can't be read").to_owned())
             }

@@ -70,10 +70,11 @@ impl Server {
             .shutdown_timeout(settings.shutdown_grace.as_secs())
             .disable_signals();
         let stopping = server.graceful_shutdown_signal();
+        let ids = Arc::clone(&ports.ids);
         let shared = Shared::new(ports, settings, readiness);
         // What `HttpServer` does, with connections of our own.
         let server = server.listen("http", listener, move || {
-            let stopping = stopping.clone();
+            let (stopping, ids) = (stopping.clone(), Arc::clone(&ids));
             let requests = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -89,7 +90,7 @@ impl Server {
                 .h1(map_config(app::app(shared.clone()), |()| AppConfig::default()));
             fn_service(move |socket: TcpStream| {
                 let peer = socket.peer_addr().ok();
-                ready(Ok((Connection::new(socket, patience), peer)))
+                ready(Ok((Connection::new(socket, patience, Arc::clone(&ids)), peer)))
             })
             .and_then(requests)
         })?;

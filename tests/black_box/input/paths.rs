@@ -171,7 +171,11 @@ async fn what_is_no_http_or_has_too_much_of_it_is_refused_and_the_server_lives()
         let start: String = request.chars().take(80).collect();
         raw.try_send(&request).await;
         let (answer, _) = raw.read_to_end(Duration::from_secs(5)).await.unwrap_or_else(|| panic!("{start}"));
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{start}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.1 431 "), "{start}: {answer}");
+        assert!(answer.contains("content-type: application/problem+json\r\n"), "{start}: {answer}");
+        let (_, id) = answer.split_once("x-request-id: ").unwrap_or_else(|| panic!("{start}: {answer}"));
+        let id = id.split("\r\n").next().unwrap();
+        assert!(answer.ends_with('}') && answer.contains(&format!(r#""requestId":"{id}""#)), "{start}: {answer}");
     }
     app.get("/health/live").await.expect(200);
     let large = app.request("GET", "/health/live").header("x-large", "x".repeat(60_000));

@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 
-use super::text::{only, says_nul};
+use super::text::{nul_field, only, says_nul};
 use crate::connection::Progress;
 use crate::problem::{ApiError, FieldErrors};
 use crate::settings::Settings;
@@ -126,7 +126,7 @@ async fn read(mut payload: Payload, most: usize, announced: usize) -> Result<Byt
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut errors = FieldErrors::default();
     if says_nul(body) {
-        errors.note("", "must not contain NUL characters");
+        errors.note(&nul_field(body), "must not contain NUL characters");
         return Err(errors.into());
     }
     // serde reads an array into a struct as gladly as an object.
@@ -239,7 +239,7 @@ mod tests {
             (r#"{"name":null}"#, "name: is of the wrong type, expected a string"),
             (r#"["a"]"#, "the body must be a JSON object"),
             ("null", "is of the wrong type, expected an object"),
-            (r#"{"name":"\u0000"}"#, "must not contain NUL characters"),
+            (r#"{"name":"\u0000"}"#, "name: must not contain NUL characters"),
         ] {
             let told = refused(body).respond("");
             assert_eq!(told.status(), 422, "{body}");

@@ -24,7 +24,9 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     let text = text.map_err(|_told_as_a_whole| ApiError::Malformed("the query is not UTF-8".to_owned()))?;
     let mut errors = FieldErrors::default();
     if text.contains('\0') {
-        errors.note("", "must not contain NUL characters");
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let named = pairs.find(|(_, value)| value.contains('\0')).map(|(name, _)| name.replace('\0', ""));
+        errors.note(&named.unwrap_or_default(), "must not contain NUL characters");
         return Err(errors.into());
     }
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
@@ -80,6 +82,7 @@ mod tests {
     fn a_refusal_names_its_parameter() {
         for (query, field, message) in [
             ("page=x", "page", "is of the wrong type, expected a whole number"),
+            ("search=%00", "search", "must not contain NUL characters"),
             ("nope=1", "nope", "is not a parameter of this request"),
             ("page=1&page=2", "page", "is there twice"),
         ] {

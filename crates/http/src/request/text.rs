@@ -1,4 +1,5 @@
 use actix_web::http::header::{HeaderMap, HeaderName};
+use serde_json::Value;
 
 /// Whether a JSON document says NUL anywhere: as `\u0000`, the backslash not itself escaped. PostgreSQL keeps no such text.
 pub(super) fn says_nul(json: &[u8]) -> bool {
@@ -8,6 +9,29 @@ pub(super) fn says_nul(json: &[u8]) -> bool {
         escaped = *byte == b'\\' && !escaped;
         nul
     })
+}
+
+/// The path of the first text in a JSON document that has a NUL: `events[2].action`. Empty where it is in a name, or the document is none.
+pub(super) fn nul_field(json: &[u8]) -> String {
+    fn find(value: &Value) -> Option<String> {
+        let below = |name: String, value| {
+            let rest = find(value)?;
+            Some(if rest.is_empty() || rest.starts_with('[') {
+                name + &rest
+            } else {
+                format!("{name}.{rest}")
+            })
+        };
+        match value {
+            Value::String(text) => text.contains('\0').then(String::new),
+            Value::Array(items) => {
+                items.iter().enumerate().find_map(|(at, item)| below(format!("[{at}]"), item))
+            }
+            Value::Object(members) => members.iter().find_map(|(name, member)| below(name.clone(), member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        }
+    }
+    serde_json::from_slice(json).ok().and_then(|value: Value| find(&value)).unwrap_or_default()
 }
 
 /// A header that must not be there twice, as text.
@@ -20,6 +44,19 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_field_that_has_a_nul_is_named() {
+        for (json, field) in [
+            (r#"{"a":"x","b":"\u0000"}"#, "b"),
+            (r#"{"events":[{"action":"x"},{"action":"\u0000"}]}"#, "events[1].action"),
+            (r#"["\u0000"]"#, "[0]"),
+            (r#"{"a\u0000":1}"#, ""),
+            (r#"{"a":"\u0000"#, ""),
+        ] {
+            assert_eq!(nul_field(json.as_bytes()), field, "{json}");
+        }
+    }
 
     #[test]
     fn an_escaped_nul_is_found_and_an_escaped_backslash_is_not_one() {

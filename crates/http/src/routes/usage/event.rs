@@ -119,7 +119,7 @@ mod tests {
             (r#""totalCost":"1","occurredAt":"1969-12-31T23:59:59Z""#, "occurredAt: must be a time"),
             (r#""totalCost":"1","occurredAt":"yesterday""#, "occurredAt: must be a time"),
             (r#""totalCost":"1","role":"admin""#, "role: is not a field"),
-            (r#""totalCost":"1\u0000""#, "must not contain NUL"),
+            (r#""totalCost":"1\u0000""#, "totalCost: must not contain NUL"),
         ] {
             let why = told(fields).unwrap_err();
             assert!(why.starts_with(field), "{fields}: {why}");
