@@ -5,10 +5,12 @@
 -- `subject_id` is who it was about, without a foreign key: the link in `user_id` becomes NULL when the user's row is deleted, and
 -- the MAC must hold nevertheless. `audit_unsealed` has what is not sealed yet, written with each row.
 --
--- The rows that are there carry no MAC. The first seal takes them in as they are.
+-- The rows that are there carry no MAC. The first seals take them in as they are; the verifier tells how many they are.
 --
--- Rows can be added and read; a trigger refuses everything else, whoever asks, but for the link that becomes NULL. It costs what
--- an audit row costs, which is little; the table is none of those that grow with use.
+-- Rows can be added and read; a trigger refuses everything else, whoever asks, but for the link that becomes NULL when the account
+-- is gone. It costs what an audit row costs, which is little.
+--
+-- Locks: `audit_logs`, and with it every privileged change, waits while `subject_id` is filled in.
 
 SET LOCAL lock_timeout = '5s';
 
@@ -34,13 +36,16 @@ CREATE TABLE audit_seals (
     previous BYTEA NOT NULL,
     signature BYTEA NOT NULL,
 
-    CONSTRAINT audit_seals_pkey PRIMARY KEY (number)
+    CONSTRAINT audit_seals_pkey PRIMARY KEY (number),
+    CONSTRAINT audit_seals_number_check CHECK (number > 0)
 );
 
 CREATE FUNCTION refuse_audit_change() RETURNS TRIGGER AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'audit_logs' THEN
-        IF to_jsonb(NEW) = jsonb_set(to_jsonb(OLD), '{user_id}', 'null') THEN
+        IF to_jsonb(NEW) = jsonb_set(to_jsonb(OLD), '{user_id}', 'null')
+            AND NOT EXISTS (SELECT FROM users WHERE id = OLD.user_id)
+        THEN
             RETURN NEW;
         END IF;
     END IF;

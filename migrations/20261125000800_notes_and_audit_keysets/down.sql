@@ -8,9 +8,8 @@ CREATE INDEX idx_audit_logs_admin_id_alone ON audit_logs (admin_id);
 DROP INDEX idx_audit_logs_admin_id;
 ALTER INDEX idx_audit_logs_admin_id_alone RENAME TO idx_audit_logs_admin_id;
 
-CREATE INDEX idx_audit_logs_user_id_alone ON audit_logs (user_id);
-DROP INDEX idx_audit_logs_user_id;
-ALTER INDEX idx_audit_logs_user_id_alone RENAME TO idx_audit_logs_user_id;
+DROP INDEX idx_audit_logs_action;
+DROP INDEX idx_audit_logs_subject;
 
 CREATE INDEX idx_admin_notes_is_flagged_alone ON admin_notes (is_flagged);
 DROP INDEX idx_admin_notes_is_flagged;

@@ -5,7 +5,7 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`timeline`], [`service_key`],
+//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`seal`], [`timeline`], [`service_key`],
 //! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
@@ -23,6 +23,7 @@ pub mod note;
 pub mod password;
 pub mod ports;
 pub mod quota;
+pub mod seal;
 pub mod service_key;
 pub mod session;
 pub mod text;

@@ -1,44 +1,41 @@
-//! The audit trail: appending inside a unit of work, sealing what was committed, finding out whether all of it is still there.
+//! The audit trail: appending inside a unit of work, sealing what was committed, finding out whether all of it is still there. What
+//! proves rows and seals is the domain's.
 
-mod canonical;
 mod details;
 mod records;
-mod seal;
 mod sealer;
 mod sealing;
-mod verdict;
+mod seals;
 mod verifier;
 
 use async_trait::async_trait;
 use subtle_domain::audit::AuditEntry;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{AuditLog, StoreError};
+use subtle_domain::seal::ProvenRow;
 
-pub use self::sealer::PgAuditSealer;
+pub use self::sealer::{PgAuditSealer, Unsealable};
 pub use self::sealing::AuditSealing;
-pub use self::verdict::{AuditBreach, AuditVerdict, SealedHead};
-pub use self::verifier::PgAuditVerifier;
+pub use self::verifier::{AuditVerdict, PgAuditVerifier};
 
-use self::records::Row;
 use crate::unit_of_work::PgUnitOfWork;
 
 #[async_trait]
 impl AuditLog for PgUnitOfWork {
     async fn append(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let subject = entry.subject.as_ref().map(UserId::to_string);
-        let mut row = Row {
+        let details = details::of(entry);
+        let row = ProvenRow {
             id: entry.id.to_string(),
-            admin_id: entry.actor.to_string(),
-            user_id: subject.clone(),
+            actor: entry.actor.to_string(),
+            subject: entry.subject.as_ref().map(UserId::to_string),
             action: entry.action.as_str().to_owned(),
-            details: Some(details::of(entry)),
-            ip_address: entry.origin.address().map(|address| address.to_string()),
-            created_at: entry.at,
-            subject_id: subject,
+            details: Some(details::canonical(&details)),
+            address: entry.origin.address().map(|address| address.to_string()),
+            at: Some(entry.at.timestamp_millis()),
             mac: None,
         };
-        row.mac = Some(self.proof().mac(&row.canonical()));
-        step!(self, connection => row.append(connection))?;
+        let row = row.prove(self.proof());
+        step!(self, connection => records::append(&row, &details, entry.at, connection))?;
         Ok(())
     }
 }

@@ -13,6 +13,10 @@ use subtle_domain::ports::{AuditTrail, StoreError};
 use crate::pool::Database;
 use crate::schema::audit_logs;
 
+diesel::define_sql_function! {
+    fn coalesce(one: Nullable<Text>, other: Nullable<Text>) -> Nullable<Text>;
+}
+
 /// The audit trail in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PgAuditTrail {
@@ -76,7 +80,7 @@ impl AuditTrail for PgAuditTrail {
                 page = page.filter(audit_logs::action.eq(action.as_str()));
             }
             if let Some(subject) = &query.subject {
-                page = page.filter(audit_logs::user_id.eq(subject.as_str()));
+                page = page.filter(coalesce(audit_logs::subject_id, audit_logs::user_id).eq(subject.as_str()));
             }
             if let Some(actor) = &query.actor {
                 page = page.filter(audit_logs::admin_id.eq(actor.as_str()));

@@ -38,7 +38,7 @@ mod users;
 
 pub use accounts::PgAccounts;
 pub use activity::{ActivityWriter, PgActivityLog};
-pub use audit::{AuditBreach, AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, SealedHead};
+pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, Unsealable};
 pub use audit_trail::PgAuditTrail;
 pub use billing::PgBilling;
 pub use directory::PgDirectory;

@@ -2,24 +2,26 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read as _, stdin};
+use std::io::{IsTerminal as _, Read as _, Write as _, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use subtle_domain::ports::StoreError;
+use subtle_domain::seal::{AuditBreach, SealedHead};
 use subtle_persistence::{
-    AuditBreach, AuditVerdict, Database, PgAuditSealer, PgAuditVerifier, PgStore, PoolOptions, SealedHead,
+    AuditVerdict, Database, PgAuditSealer, PgAuditVerifier, PgStore, PoolOptions, Unsealable,
 };
 use subtle_security::MacAuditProof;
 
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::secrets;
-use crate::settings::{DatabaseUrl, Settings};
+use crate::settings::Settings;
 use crate::wiring::WiringError;
 
 /// More than any head has.
@@ -39,12 +41,10 @@ pub(crate) enum AuditTask {
 pub(crate) enum AuditError {
     #[error("the audit trail is broken: {0}")]
     Broken(AuditBreach),
+    #[error("{0}; is it the secret of the servers of this database?")]
+    Unsealable(Unsealable),
     #[error("the audit trail has no seal yet: the server makes the first one")]
     Unsealed,
-    #[error(
-        "the servers of this database have another secret: give the same one, by SUBTLE_SECRET, secret_file or data_dir"
-    )]
-    OtherSecret,
     #[error("the head cannot be read from {}", path.display())]
     Head { path: PathBuf, source: std::io::Error },
     #[error("{} holds no head: it must be what `subtle audit head` printed", .0.display())]
@@ -53,9 +53,14 @@ pub(crate) enum AuditError {
     Store(#[from] StoreError),
 }
 
+impl From<Unsealable> for AuditError {
+    fn from(why: Unsealable) -> Self {
+        Self::Unsealable(why)
+    }
+}
+
 pub(crate) fn audit(settings: &Settings, task: &AuditTask) -> Result<(), Failure> {
-    let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
-    let proof = MacAuditProof::new(&secrets::find(settings, local)?).map_err(WiringError::from)?;
+    let proof = MacAuditProof::new(&secrets::find_made(settings)?).map_err(WiringError::from)?;
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
     let _within = runtime.enter();
@@ -65,11 +70,15 @@ pub(crate) fn audit(settings: &Settings, task: &AuditTask) -> Result<(), Failure
         AuditTask::Head => {
             let head = runtime.block_on(PgAuditSealer::new(store).head()).map_err(AuditError::from)?;
             home.close()?;
-            crate::print(&line(&HeadText::from(&head.ok_or(AuditError::Unsealed)?)))
+            let head = head.ok_or(AuditError::Unsealed)?.map_err(AuditError::from)?;
+            crate::print(&line(&HeadText::from(&head)))
         }
         AuditTask::Verify { head, json } => {
             let head = head.as_deref().map(read).transpose()?;
-            let verdict = runtime.block_on(PgAuditVerifier::new(store).verify(head.as_ref()));
+            let mut progress = Progress::new();
+            let verdict = runtime.block_on(
+                PgAuditVerifier::new(store).verify(head.as_ref(), &mut |so_far| progress.tell(so_far)),
+            );
             let verdict = verdict.map_err(AuditError::from)?;
             home.close()?;
             let told =
@@ -129,6 +138,7 @@ fn read(path: &Path) -> Result<SealedHead, AuditError> {
 struct VerdictText {
     intact: bool,
     rows: u64,
+    old: u64,
     seals: u64,
     unsealed: u64,
     breach: Option<String>,
@@ -139,6 +149,7 @@ impl From<&AuditVerdict> for VerdictText {
         Self {
             intact: verdict.breach.is_none(),
             rows: verdict.rows,
+            old: verdict.old,
             seals: verdict.seals,
             unsealed: verdict.unsealed,
             breach: verdict.breach.as_ref().map(AuditBreach::to_string),
@@ -151,9 +162,36 @@ struct Counts<'a>(&'a AuditVerdict);
 
 impl fmt::Display for Counts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AuditVerdict { rows, seals, unsealed, breach } = self.0;
-        let end = if breach.is_some() { " before the first that is not" } else { "" };
-        write!(f, "intact: {rows} rows, {seals} seals; {unsealed} of the rows wait for a seal{end}")
+        let AuditVerdict { rows, old, seals, unsealed, breach } = self.0;
+        let end = if breach.is_some() { ", up to the first that is not" } else { "" };
+        write!(f, "intact{end}: {rows} rows, {seals} seals; {unsealed} of the rows wait for a seal")?;
+        if *old > 0 {
+            write!(f, "; {old} are older than proofs, and were sealed as they were then")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells how far a long verification is, on standard error: every second or so on a terminal, every ten elsewhere.
+struct Progress {
+    begun: Instant,
+    told: Instant,
+    every: Duration,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let every = if stderr().is_terminal() { Duration::from_secs(1) } else { Duration::from_secs(10) };
+        Self { begun: Instant::now(), told: Instant::now(), every }
+    }
+
+    fn tell(&mut self, so_far: &AuditVerdict) {
+        if self.told.elapsed() >= self.every {
+            self.told = Instant::now();
+            let seconds = self.begun.elapsed().as_secs();
+            // There is nobody to tell when this fails.
+            let _told = writeln!(stderr(), "{} rows, {} seals after {seconds} s", so_far.rows, so_far.seals);
+        }
     }
 }
 

@@ -60,10 +60,10 @@ async fn made(
     command: CreateAdmin,
 ) -> Result<CreatedAdmin, Failure> {
     migrations::migrate(home.url().expose()).await?;
-    let wired = wiring::wire(settings, home.url(), secrets, NonZeroUsize::MIN)?;
-    if !wired.sealer.is_ours().await.map_err(AuditError::from)? {
-        return Err(AuditError::OtherSecret.into());
-    }
+    let mut wired = wiring::wire(settings, home.url(), secrets, NonZeroUsize::MIN)?;
+    // The first seal ties the trail to the secret, so that the servers' can't be another one.
+    let now = wired.ports.clock.now();
+    wired.sealer.seal(now).await.map_err(AuditError::from)?.map_err(AuditError::from)?;
     let created = admin::create_admin(&wired.ports, command).await?;
     wired.activity.close().await;
     Ok(created)

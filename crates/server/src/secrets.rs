@@ -21,6 +21,8 @@ pub(crate) enum SecretError {
          `openssl rand -base64 32` makes one"
     )]
     Demanded,
+    #[error("there is no secret in {}: set SUBTLE_SECRET, secret_file or data_dir as the servers have it", .0.display())]
+    NotMade(PathBuf),
     #[error("{} holds no secret: {reason}; `openssl rand -base64 32` makes one", path.display())]
     Unfit { path: PathBuf, reason: InvalidSecret },
     #[error("{} can be read by others than its owner: run `chmod 600` on it", .0.display())]
@@ -41,6 +43,16 @@ pub(crate) fn find(settings: &Settings, local: bool) -> Result<MasterSecrets, Se
         (None, None) if local => kept(&settings.data_dir),
         (None, None) => Err(SecretError::Demanded),
     }
+}
+
+/// The same, where they must have been made before.
+pub(crate) fn find_made(settings: &Settings) -> Result<MasterSecrets, SecretError> {
+    let kept = settings.data_dir.join("secret");
+    let is_given = settings.secret.is_some() || settings.secret_file.is_some();
+    if !is_given && !kept.try_exists().map_err(failed("look for", &kept))? {
+        return Err(SecretError::NotMade(kept));
+    }
+    find(settings, true)
 }
 
 fn read(path: &Path) -> Result<MasterSecrets, SecretError> {

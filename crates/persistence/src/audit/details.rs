@@ -24,3 +24,32 @@ pub(super) fn of(entry: &AuditEntry) -> Value {
     }
     Value::Object(details)
 }
+
+/// A document always written the same way: without white space, the members of objects sorted by name. The order is not the
+/// database's to decide.
+pub(super) fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let member = |(name, value): (&String, &Value)| {
+                format!("{}:{}", Value::from(name.as_str()), canonical(value))
+            };
+            format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_members_does_not_matter_and_everything_else_does() {
+        let text = canonical(&json!({ "b": [1, null, { "y": true, "x": "\"" }], "a": "ü" }));
+        assert_eq!(text, r#"{"a":"ü","b":[1,null,{"x":"\"","y":true}]}"#);
+        assert_ne!(canonical(&json!({ "a": "1" })), canonical(&json!({ "a": 1 })));
+    }
+}

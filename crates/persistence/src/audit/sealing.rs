@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::sealer::PgAuditSealer;
+use super::sealer::{PgAuditSealer, Unsealable};
 
 /// How long the last seal may take.
 const LAST_SEAL: Duration = Duration::from_secs(2);
@@ -44,39 +44,52 @@ async fn run(
 ) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = Outage::default();
+    let mut trouble = Trouble::default();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = &mut stopped => break,
         }
         tokio::select! {
-            outcome = sealer.seal(clock.now()) => outage.note(&outcome),
+            outcome = sealer.seal(clock.now()) => trouble.note(&outcome),
             // What is dropped here is rolled back.
             _ = &mut stopped => break,
         }
     }
     if let Ok(outcome) = timeout(LAST_SEAL, sealer.seal(clock.now())).await {
-        outage.note(&outcome);
+        trouble.note(&outcome);
     } else {
         tracing::warn!("the end of the audit trail could not be sealed in time; the next server does it");
     }
 }
 
-/// Whether the last try failed, so that an outage is told once and not at every tick.
-#[derive(Default)]
-struct Outage(bool);
+/// How long a failure that stays the same is not told again.
+const TOLD_AGAIN: u32 = 150;
 
-impl Outage {
-    fn note(&mut self, outcome: &Result<usize, StoreError>) {
-        let was_out = std::mem::replace(&mut self.0, outcome.is_err());
+/// What keeps the sealer from its work, told when it begins, now and then while it lasts, and when it is over.
+#[derive(Default)]
+struct Trouble(u32);
+
+impl Trouble {
+    fn note(&mut self, outcome: &Result<Result<usize, Unsealable>, StoreError>) {
+        let is_new = self.0.is_multiple_of(TOLD_AGAIN);
         match outcome {
-            Err(error) if !was_out => {
+            Ok(Ok(_)) => {
+                if std::mem::take(&mut self.0) > 0 {
+                    tracing::info!("the audit trail is being sealed again");
+                }
+                return;
+            }
+            Ok(Err(why)) if is_new => {
+                let error = why as &dyn std::error::Error;
+                tracing::error!(error, "nothing is sealed any more: run `subtle audit verify`");
+            }
+            Err(error) if is_new => {
                 let error = error as &dyn std::error::Error;
                 tracing::warn!(error, "the audit trail cannot be sealed; trying again");
             }
-            Ok(_) if was_out => tracing::info!("the audit trail is being sealed again"),
-            _ => {}
+            Ok(Err(_)) | Err(_) => {}
         }
+        self.0 = self.0.saturating_add(1);
     }
 }

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use subtle_domain::ports::{StoreError, UnitOfWork as _};
+use subtle_domain::seal::{AuditBreach, Chain, Seal, SealedHead};
 
-use super::records;
-use super::seal::{self, HASH, NO_SEAL, Seal};
-use super::verdict::{AuditBreach, AuditVerdict, SealedHead};
+use super::{records, seals};
 use crate::unit_of_work::{PgStore, PgUnitOfWork};
 
 /// One moment's state of everything, however long it takes to read.
@@ -19,15 +18,32 @@ const SEALS: i64 = 16;
 /// How many unsealed rows are.
 const ROWS: i64 = 1_000;
 
-/// What is in no seal: rows, and names in the queue whose rows are gone.
+/// What is in none of the seals up to the last of the chain: rows, and names in the queue whose rows are gone.
 const UNSEALED: &str = "
-SELECT coalesce(a.id, q.audit_id) AS id, q.audit_id IS NOT NULL AS is_queued
-FROM audit_logs a
-FULL JOIN audit_unsealed q ON q.audit_id = a.id
-LEFT JOIN (SELECT unnest(row_ids) AS id FROM audit_seals) s ON s.id = coalesce(a.id, q.audit_id)
-WHERE s.id IS NULL AND coalesce(a.id, q.audit_id) > $1
-ORDER BY 1
-LIMIT $2";
+    SELECT coalesce(a.id, q.audit_id) AS id, q.audit_id IS NOT NULL AS is_queued
+    FROM audit_logs a
+    FULL JOIN audit_unsealed q ON q.audit_id = a.id
+    LEFT JOIN (
+        SELECT unnest(row_ids) AS id FROM audit_seals WHERE number BETWEEN 1 AND $3
+    ) s ON s.id = coalesce(a.id, q.audit_id)
+    WHERE s.id IS NULL AND ($1 IS NULL OR coalesce(a.id, q.audit_id) > $1)
+    ORDER BY 1
+    LIMIT $2";
+
+/// What the verifier found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditVerdict {
+    /// Rows that were held against their proofs, up to the first breach.
+    pub rows: u64,
+    /// How many of them are older than MACs: the first seals took them in as they were then.
+    pub old: u64,
+    /// Seals that were.
+    pub seals: u64,
+    /// How many of the rows no seal has yet.
+    pub unsealed: u64,
+    /// The first thing that is wrong.
+    pub breach: Option<AuditBreach>,
+}
 
 #[derive(QueryableByName)]
 struct Unsealed {
@@ -50,152 +66,105 @@ impl PgAuditVerifier {
     }
 
     /// Holds every row and every seal against its proofs, and the chain of seals against an earlier `head`. Stops at the first
-    /// breach: in the order of seals, then among unsealed rows in that of identifiers.
-    pub async fn verify(&self, head: Option<&SealedHead>) -> Result<AuditVerdict, StoreError> {
+    /// breach: in the order of seals, then among unsealed rows in that of identifiers. Tells `progress` of each batch.
+    pub async fn verify(
+        &self,
+        head: Option<&SealedHead>,
+        progress: &mut (dyn FnMut(&AuditVerdict) + Send),
+    ) -> Result<AuditVerdict, StoreError> {
         let mut unit = self.store.open(BEGIN).await?;
         unit.be_patient(PATIENCE);
-        let mut walk = Walk {
-            store: &self.store,
-            unit,
-            head,
-            rows: 0,
-            seals: 0,
-            unsealed: 0,
-            last: None,
-            unproven: None,
-        };
+        let chain = Chain::new(self.store.proof(), head);
+        let mut walk = Walk { store: &self.store, unit, chain, found: AuditVerdict::default(), progress };
         let breach = walk.breach().await?;
-        let Walk { unit, rows, seals, unsealed, .. } = walk;
+        let Walk { unit, found, .. } = walk;
         Box::new(unit).rollback().await?;
-        Ok(AuditVerdict { rows, seals, unsealed, breach })
+        Ok(AuditVerdict { breach, ..found })
     }
 }
 
-/// A walk along the seals, which are a chain: each has the hash of the one before. So the signature of the last one speaks for all,
-/// and secrets that were given up since are not missed.
 struct Walk<'a> {
     store: &'a PgStore,
     unit: PgUnitOfWork,
-    head: Option<&'a SealedHead>,
-    rows: u64,
-    seals: u64,
-    unsealed: u64,
-    /// The number and hash of the seal before.
-    last: Option<(i64, Vec<u8>)>,
-    /// The first of the seals up to there whose signature we can't tell, with none behind them that vouches for it.
-    unproven: Option<i64>,
+    chain: Chain<'a>,
+    found: AuditVerdict,
+    progress: &'a mut (dyn FnMut(&AuditVerdict) + Send),
 }
 
 type Found = Result<Option<AuditBreach>, StoreError>;
 
 impl Walk<'_> {
     async fn breach(&mut self) -> Found {
-        if let Some(head) = self.head
-            && !head.is_ours(self.store.proof())
-        {
-            return Ok(Some(AuditBreach::HeadForeign { number: head.number }));
-        }
+        let mut after = None;
         loop {
-            let after = self.last.as_ref().map_or(i64::MIN, |(number, _)| *number);
-            let seals = seal::behind(&mut self.unit, after, SEALS).await?;
-            if seals.is_empty() {
-                break;
-            }
+            let seals = seals::behind(&mut self.unit, after, SEALS).await?;
+            let Some(end) = seals.last() else { break };
+            after = Some(end.number);
             for seal in &seals {
                 if let Some(breach) = self.in_seal(seal).await? {
                     return Ok(Some(breach));
                 }
             }
+            (self.progress)(&self.found);
         }
-        if let Some(number) = self.unproven {
-            return Ok(Some(AuditBreach::SealForged { number }));
-        }
-        let last = self.last.as_ref().map_or(0, |(number, _)| *number);
-        match self.head {
-            Some(head) if head.number > last => Ok(Some(AuditBreach::CutOff { last, head: head.number })),
-            _ => self.in_unsealed().await,
+        match self.chain.end() {
+            Some(breach) => Ok(Some(breach)),
+            None => self.in_unsealed().await,
         }
     }
 
     async fn in_seal(&mut self, seal: &Seal) -> Found {
-        if let Some(breach) = self.in_chain(seal) {
+        if let Some(breach) = self.chain.follow(seal) {
             return Ok(Some(breach));
         }
-        let proof = self.store.proof();
         let rows = records::rows(&mut self.unit, &seal.row_ids).await?;
         let there = records::subjects_there(&mut self.unit, &rows).await?;
-        for ((id, row), hash) in seal.row_ids.iter().zip(rows).zip(seal.rows_hash.chunks(HASH)) {
-            let (id, number) = (id.clone(), seal.number);
-            match row {
-                None => return Ok(Some(AuditBreach::Removed { id, seal: Some(number) })),
-                Some(row) if row.hash(proof) != hash || !row.is_linked_well(&there) => {
-                    return Ok(Some(AuditBreach::Edited { id, seal: number }));
-                }
-                Some(_) => self.rows += 1,
+        for (place, linked) in rows.iter().enumerate() {
+            let row = linked.as_ref().map(|linked| &linked.row);
+            if let Some(breach) = seal.breach_of(place, row, self.store.proof()) {
+                return Ok(Some(breach));
             }
+            if let Some(linked) = linked.as_ref().filter(|linked| !linked.is_linked_well(&there)) {
+                return Ok(Some(AuditBreach::Relinked { id: linked.row.id.clone() }));
+            }
+            self.found.rows += 1;
+            self.found.old += u64::from(row.is_some_and(|row| row.mac.is_none()));
         }
-        self.seals += 1;
+        self.found.seals += 1;
         Ok(None)
     }
 
-    /// Whether it is the seal that comes next, and ours.
-    fn in_chain(&mut self, seal: &Seal) -> Option<AuditBreach> {
-        let proof = self.store.proof();
-        let number = seal.number;
-        let (expected, previous) = match &self.last {
-            Some((last, hash)) => (last + 1, hash.as_slice()),
-            None => (1, NO_SEAL.as_slice()),
-        };
-        if number > expected {
-            return Some(AuditBreach::SealMissing { number: expected });
-        }
-        if number < expected || !seal.is_whole() {
-            return Some(AuditBreach::SealForged { number });
-        }
-        if seal.previous != previous {
-            return Some(match self.unproven {
-                Some(number) => AuditBreach::SealForged { number },
-                None => AuditBreach::SealUnchained { number },
-            });
-        }
-        if seal.is_ours(proof) {
-            self.unproven = None;
-        } else {
-            self.unproven.get_or_insert(number);
-        }
-        let hash = seal.hash(proof);
-        if self.head.is_some_and(|head| head.number == number && head.hash != hash) {
-            return Some(AuditBreach::Rewritten { number });
-        }
-        self.last = Some((number, hash));
-        None
-    }
-
     async fn in_unsealed(&mut self) -> Found {
-        let (proof, mut after) = (self.store.proof(), String::new());
+        let mut after: Option<String> = None;
         loop {
             let page: Vec<Unsealed> = step!(&mut self.unit, connection => diesel::sql_query(UNSEALED)
-                .bind::<Text, _>(&after)
+                .bind::<Nullable<Text>, _>(&after)
                 .bind::<BigInt, _>(ROWS)
+                .bind::<BigInt, _>(self.chain.last())
                 .load(connection))?;
             let Some(end) = page.last() else { return Ok(None) };
-            after.clone_from(&end.id);
+            after = Some(end.id.clone());
             let ids: Vec<String> = page.iter().map(|unsealed| unsealed.id.clone()).collect();
             let rows = records::rows(&mut self.unit, &ids).await?;
             let there = records::subjects_there(&mut self.unit, &rows).await?;
-            for (Unsealed { id, is_queued }, row) in page.into_iter().zip(rows) {
-                let Some(row) = row else { return Ok(Some(AuditBreach::Removed { id, seal: None })) };
+            for (Unsealed { id, is_queued }, linked) in page.into_iter().zip(rows) {
+                let Some(linked) = linked else { return Ok(Some(AuditBreach::Removed { id, seal: None })) };
                 // Before the first seal there are rows from before there were MACs.
-                let is_old = self.last.is_none() && row.mac.is_none();
-                if !(row.is_ours(proof) || is_old) || !row.is_linked_well(&there) {
+                let is_old = self.chain.last() == 0 && linked.row.mac.is_none();
+                if !is_old && !linked.row.is_ours(self.store.proof()) {
                     return Ok(Some(AuditBreach::Foreign { id }));
+                }
+                if !linked.is_linked_well(&there) {
+                    return Ok(Some(AuditBreach::Relinked { id }));
                 }
                 if !is_queued {
                     return Ok(Some(AuditBreach::Unqueued { id }));
                 }
-                self.rows += 1;
-                self.unsealed += 1;
+                self.found.rows += 1;
+                self.found.old += u64::from(is_old);
+                self.found.unsealed += 1;
             }
+            (self.progress)(&self.found);
         }
     }
 }

@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use subtle_local_postgres::testing::TestDatabase;
 
@@ -25,11 +27,11 @@ fn trail() -> (Folder, TestDatabase) {
 fn an_untouched_trail_is_intact_with_and_without_a_head_of_earlier() {
     let (folder, database) = trail();
     let verify = |more: &[&str]| printed(folder.on(database.url(), &[&["audit", "verify"], more].concat()));
-    assert_eq!(verify(&[]), "intact: 3 rows, 2 seals; 0 of the rows wait for a seal\n");
+    assert_eq!(verify(&[]), "intact: 3 rows, 4 seals; 0 of the rows wait for a seal\n");
     let head = printed(folder.on(database.url(), &["audit", "head"]));
-    assert!(head.starts_with(r#"{"number":2,"sealedAt":""#), "{head}");
+    assert!(head.starts_with(r#"{"number":4,"sealedAt":""#), "{head}");
     fs::write(folder.path().join("head"), &head).unwrap();
-    let json = r#"{"intact":true,"rows":3,"seals":2,"unsealed":0,"breach":null}"#;
+    let json = r#"{"intact":true,"rows":3,"old":0,"seals":4,"unsealed":0,"breach":null}"#;
     assert_eq!(verify(&["--head", "head", "--json"]), format!("{json}\n"));
     let by_input = run_with(folder.on(database.url(), &["audit", "verify", "--head", "-"]), &head);
     assert!(by_input.status.success(), "{}", text(&by_input.stderr));
@@ -40,7 +42,7 @@ fn a_row_that_was_edited_removed_or_put_in_is_named_and_the_exit_tells() {
     for (attack, told) in [
         (
             "UPDATE audit_logs SET action = 'x' WHERE id = (SELECT min(id) FROM audit_logs)",
-            "was edited after seal 2",
+            "was edited after seal ",
         ),
         ("DELETE FROM audit_logs WHERE id = (SELECT min(id) FROM audit_logs)", "was removed"),
         (
@@ -60,6 +62,12 @@ fn a_row_that_was_edited_removed_or_put_in_is_named_and_the_exit_tells() {
 #[test]
 fn a_head_that_is_none_and_a_trail_without_a_seal_are_refused() {
     let (folder, database) = (Folder::new(), migrated());
+    let unmade = refusal(folder.on(database.url(), &["audit", "verify"]), 1);
+    assert!(unmade.contains("there is no secret in .subtle/secret"), "{unmade}");
+    fs::create_dir(folder.path().join(".subtle")).unwrap();
+    let mut secret = fs::OpenOptions::new();
+    let secret = secret.create_new(true).write(true).mode(0o600).open(folder.path().join(".subtle/secret"));
+    writeln!(secret.unwrap(), "a secret of the tests with 32 bytes or more").unwrap();
     let unsealed = refusal(folder.on(database.url(), &["audit", "head"]), 1);
     assert!(unsealed.contains("no seal yet"), "{unsealed}");
     let missing = refusal(folder.on(database.url(), &["audit", "verify", "--head", "nowhere"]), 1);

@@ -66,20 +66,25 @@ async fn what_is_asked_for_is_found_and_nothing_else() {
 
 #[tokio::test]
 async fn who_it_was_about_is_told_when_the_account_is_gone() {
-    let (home, trail) = with_rows().await;
+    let home = home().await;
+    home.add(&crate::support::user("bob")).await;
+    let mut unit = store(home.pool()).begin().await.unwrap();
+    let about_bob = AuditEntry { subject: Some(user_id("bob")), ..entry("a1", Origin::Http(None)) };
+    unit.audit().append(&about_bob).await.unwrap();
+    unit.audit().append(&AuditEntry { subject: None, ..entry("a4", Origin::CommandLine) }).await.unwrap();
+    unit.commit().await.unwrap();
     home.run(
-        "DELETE FROM users WHERE id = 'ada' AND NOT EXISTS (SELECT FROM audit_logs WHERE admin_id = 'ada')",
-    )
-    .await;
-    home.run(
-        "SET session_replication_role = replica; UPDATE audit_logs SET user_id = NULL WHERE id = 'a1';
+        "DELETE FROM users WHERE id = 'bob';
          INSERT INTO audit_logs (id, admin_id, user_id, action) VALUES ('p1', 'root', 'root', 'by.another.program')",
     )
     .await;
+    let trail = PgAuditTrail::new(home.pool());
     let rows = trail.page(&AuditQuery::default(), None, 10).await.unwrap();
     let of = |id: &str| rows.iter().find(|row| row.id == id).unwrap();
-    assert_eq!(of("a1").subject.as_deref(), Some("ada"));
+    assert_eq!(of("a1").subject.as_deref(), Some("bob"));
+    let on_bob = AuditQuery { subject: Some(user_id("bob")), ..AuditQuery::default() };
+    assert_eq!(trail.page(&on_bob, None, 10).await.unwrap(), std::slice::from_ref(of("a1")));
     assert_eq!((of("p1").subject.as_deref(), of("p1").details.as_deref()), (Some("root"), None));
     assert_eq!(of("a4").subject, None);
-    assert!(of("a3").details.as_deref().unwrap().contains(r#""role": {"after": "admin", "before": "user"}"#));
+    assert!(of("a1").details.as_deref().unwrap().contains(r#""role": {"after": "admin", "before": "user"}"#));
 }
