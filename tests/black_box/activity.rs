@@ -20,17 +20,19 @@ async fn each_event_is_judged_on_its_own_and_shown_to_the_person_as_it_was_told(
         {"userId": "ADA", "action": "export", "data": "\ud800"},
         {"userId": "ADA", "action": "export", "data": 1e9999},
         {"userId": "ADA", "action": "export", "surprise": 1},
+        {"userId": "ADA", "action": "a\\u0000b"},
         {"userId": "ADA", "action": "chat", "data": null}]}"#;
     let request = app.request("POST", "/v1/activity").bearer_auth(&program.access);
     let request = request.header("content-type", "application/json").body(told.replace("ADA", &ada.id));
     let answer = Answer::of(request).await.expect(200);
-    assert_eq!((&answer.body["accepted"], &answer.body["rejected"]), (&json!(2), &json!(5)));
+    assert_eq!((&answer.body["accepted"], &answer.body["rejected"]), (&json!(2), &json!(6)));
     for (index, error) in [
         (1, "userId: there is no such account"),
         (2, "action: must not be blank"),
         (3, "data: must be JSON that can be kept"),
         (4, "data: must be JSON that can be kept"),
         (5, "surprise: is not a field of this request"),
+        (6, "action: must not contain NUL characters"),
     ] {
         let result = &answer.body["results"][index];
         assert_eq!(*result, json!({"index": index, "status": "rejected", "error": error}));

@@ -111,6 +111,64 @@ async fn a_dump_holds_nothing_that_could_be_presented() {
     app.refresh(&tokens[0]).await.expect(200);
 }
 
+/// Criterion 42, on everything that the service can be told of a person.
+#[tokio::test]
+async fn a_dump_after_an_erasure_holds_nothing_of_the_person_and_all_of_their_ledger() {
+    let app = TestApp::builder().set("SUBTLE_RATE_LIMIT", "on").start().await;
+    let admin = app.person_of_role("admin").await;
+    let program = admin.program(&app).await;
+    let body = serde_json::json!({
+        "email": "zebulon@quagga.example", "password": Person::PASSWORD, "fullName": "Zebulon Quagga"});
+    let zebulon = Person::of(&app.post("/v1/auth/register", &body).await.expect(201), Person::PASSWORD);
+    app.login(&zebulon.email, "a wrong guess").await.expect(401);
+    let user = format!("/v1/admin/users/{}", zebulon.id);
+    let send = async |by: &Person, method: &str, path: &str, body: serde_json::Value| {
+        let request = app.request(method, path).bearer_auth(&by.access);
+        let request = request.header("idempotency-key", fresh_email()).header("user-agent", "Quagga/1.0");
+        Answer::of(request.json(&body)).await
+    };
+    use serde_json::json;
+    let id = &zebulon.id;
+    send(&zebulon, "PATCH", "/v1/me", json!({"avatarUrl": "https://quagga.example/z.png"})).await.expect(200);
+    send(&admin, "PATCH", &user, json!({"fullName": "Zebulon B. Quagga"})).await.expect(200);
+    send(&admin, "POST", &format!("{user}/notes"), json!({"note": "Zebulon called"})).await.expect(201);
+    let told =
+        json!({"events": [{"userId": id, "action": "export", "data": {"to": "zebulon@quagga.example"}}]});
+    send(&program, "POST", "/v1/activity", told).await.expect(200);
+    let bill = json!({"userId": id, "amount": "12.50", "description": "Pro for Zebulon Quagga"});
+    send(&program, "POST", "/v1/billing", bill).await.expect(201);
+    let used = json!({"events": [{"userId": id, "totalTokens": 7, "totalCost": "0.1", "occurredAt": "2020-01-02T00:00:00Z"}]});
+    send(&program, "POST", "/v1/usage/events", used).await.expect(200);
+    send(&admin, "POST", "/v1/admin/billing/close", json!({"month": "2020-01"})).await.expect(200);
+    let dump = || {
+        let mut dump = Command::new(Binaries::find().unwrap().program("pg_dump"));
+        let dump = dump.arg(app.database_url()).output().unwrap();
+        String::from_utf8(dump.stdout).unwrap()
+    };
+    eventually("the timeline is written", async || {
+        app.value("SELECT count(*) FROM user_activity WHERE action = 'sign_in_refused'").await == "1"
+    })
+    .await;
+    let before = dump();
+    for trace in ["zebulon@quagga.example", "Zebulon B. Quagga", "Zebulon called", "Pro for Zebulon"] {
+        assert!(before.contains(trace), "{trace}");
+    }
+    zebulon.send(&app, "DELETE", "/v1/me").await.expect(204);
+    let after = dump();
+    let traces: Vec<_> = after
+        .lines()
+        .filter(|line| line.to_lowercase().contains("zebulon") || line.contains("uagga"))
+        .collect();
+    assert_eq!(traces, [""; 0]);
+    let ledger = format!(
+        "SELECT string_agg(concat_ws(' ', amount, description), ', ' ORDER BY amount) FROM billing_history WHERE user_id = '{id}'"
+    );
+    assert_eq!(app.value(&ledger).await, "0.10 Usage of 2020-01: 0.1000000000 USD, 12.50");
+    assert_eq!(app.value("SELECT sum(total_tokens) FROM user_usage_metrics").await, "7");
+    let verdict = app.run(&["audit", "verify"]).await;
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
+}
+
 #[tokio::test]
 async fn migrations_under_load_fail_no_request() {
     let app = TestApp::builder().servers(2).start().await;

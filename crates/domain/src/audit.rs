@@ -34,7 +34,7 @@ vocabulary! {
         BillingCreated = "billing.create",
         /// A record of the ledger went on to another state.
         BillingChanged = "billing.update",
-        /// A part of a month's usage was billed.
+        /// A month's usage was billed.
         BillingClosed = "billing.close",
     }
 }

@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
@@ -45,6 +47,12 @@ impl<'a> From<&'a User> for State<'a> {
         }
     }
 }
+
+/// Empties what records of the ledger say, but those of a month's close.
+const FORGET_DESCRIPTIONS: &str = "
+    UPDATE billing_history SET description = NULL
+    WHERE user_id = $1 AND description IS NOT NULL
+        AND id NOT IN (SELECT billing_id FROM billing_closings WHERE user_id = $1 AND billing_id IS NOT NULL)";
 
 #[derive(Insertable)]
 #[diesel(table_name = users)]
@@ -132,6 +140,8 @@ impl UserRepository for PgUnitOfWork {
 
     async fn erase_traces(&mut self, id: &UserId) -> Result<(), StoreError> {
         let id = id.as_str();
+        // The ledger stays, but for what was written about the person: a month's close says only what was used.
+        step!(self, connection => sql_query(FORGET_DESCRIPTIONS).bind::<Text, _>(id).execute(connection))?;
         step!(self, connection => diesel::delete(user_activity::table)
             .filter(user_activity::user_id.eq(id))
             .execute(connection))?;

@@ -2,10 +2,10 @@ use subtle_domain::Timestamp;
 use subtle_domain::audit::AuditAction;
 use subtle_domain::billing::{Closing, MonthlyCost};
 use subtle_domain::ids::UserId;
-use subtle_domain::money::Amount;
 use subtle_domain::ports::StoreError;
 use subtle_domain::usage::Month;
 
+use super::create;
 use crate::Ports;
 use crate::actor::{Actor, Told};
 use crate::admin::{Forbidden, Privileged};
@@ -100,18 +100,13 @@ async fn attempt(
     if new.is_empty() {
         return unit.rollback().await.map(|()| Ok(new));
     }
-    let bills = closings.iter().filter(|closing| new.contains(&closing.cost.user_id));
-    let bills: Vec<_> = bills.filter_map(|closing| closing.record.as_ref()).collect();
-    let amount: bigdecimal::BigDecimal = bills.iter().map(|record| record.amount.value()).sum();
-    let facts = [
-        ("month", month.to_string()),
-        ("users", new.len().to_string()),
-        ("records", bills.len().to_string()),
-        ("amount", subtle_domain::decimal::print(&amount, Amount::SCALE)),
-    ];
-    let entry =
-        ports.audit_entry(&Actor::from(by), AuditAction::BillingClosed, None, Told::facts(facts), now);
-    unit.audit().append(&entry).await?;
+    let closed = closings.iter().filter(|closing| new.contains(&closing.cost.user_id));
+    for bill in closed.filter_map(|closing| closing.record.as_ref()) {
+        let facts = [vec![("month", month.to_string())], create::facts(bill)].concat();
+        let (action, subject) = (AuditAction::BillingClosed, Some(&bill.user_id));
+        let entry = ports.audit_entry(&Actor::from(by), action, subject, Told::facts(facts), now);
+        unit.audit().append(&entry).await?;
+    }
     unit.commit().await.map(|()| Ok(new))
 }
 
@@ -158,6 +153,7 @@ mod tests {
             .expect_append()
             .withf(|entry| {
                 entry.action == AuditAction::BillingClosed
+                    && entry.subject == Some(user("a"))
                     && entry.facts.contains(&("amount", "1.01".to_owned()))
             })
             .times(1)

@@ -2,9 +2,9 @@ use subtle_domain::Timestamp;
 use subtle_domain::audit::AuditAction;
 use subtle_domain::billing::{BillingRecord, BillingStatus};
 use subtle_domain::idempotency::Repeatable;
-use subtle_domain::ids::UserId;
+use subtle_domain::ids::{BillingId, UserId};
 use subtle_domain::money::{Amount, Currency};
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::text::Description;
 
 use super::Biller;
@@ -44,14 +44,14 @@ pub enum CreateBillError {
     Store(#[from] StoreError),
 }
 
-/// Makes a pending record, and gives the answer that `render` makes of it. Record, audit entry, key and answer commit together.
+/// Makes a pending record, or finds the one that the same request made before, as it was then. Record, audit entry and key commit
+/// together. With the key only the record's identifier is kept: what it says of a person goes when they are erased.
 pub async fn create_bill(
     ports: &Ports,
     by: &Biller,
     new: NewBill,
     request: Repeatable,
-    render: &(dyn Fn(&BillingRecord) -> String + Sync),
-) -> Result<String, CreateBillError> {
+) -> Result<BillingRecord, CreateBillError> {
     let now = ports.clock.now();
     let once = Once::new(by.caller(), Some(request), now);
     let record = BillingRecord {
@@ -63,8 +63,7 @@ pub async fn create_bill(
         description: new.description,
         created_at: now,
     };
-    let answer = render(&record);
-    again(|| attempt(ports, by, &record, &once, &answer, now)).await?
+    again(|| attempt(ports, by, &record, &once, now)).await?
 }
 
 async fn attempt(
@@ -72,28 +71,34 @@ async fn attempt(
     by: &Biller,
     record: &BillingRecord,
     once: &Once,
-    answer: &str,
     now: Timestamp,
-) -> Result<Result<String, CreateBillError>, StoreError> {
+) -> Result<Result<BillingRecord, CreateBillError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let done = if let Err(lost) = by.confirm(unit.as_mut()).await? {
         Err(lost.into())
     } else {
         match once.claim(unit.as_mut()).await? {
-            Next::Answer(answer) => Ok(answer),
+            Next::Answer(id) => made(&id, unit.as_mut()).await?.ok_or(CreateBillError::UnknownUser),
             Next::Refuse(taken) => Err(taken.into()),
             Next::Do if unit.billing().add(record).await? => {
                 let told = Told::facts(facts(record));
                 let subject = Some(&record.user_id);
                 let entry = ports.audit_entry(&by.actor(), AuditAction::BillingCreated, subject, told, now);
                 unit.audit().append(&entry).await?;
-                once.keep(unit.as_mut(), answer).await?;
-                return unit.commit().await.map(|()| Ok(answer.to_owned()));
+                once.keep(unit.as_mut(), record.id.as_str()).await?;
+                return unit.commit().await.map(|()| Ok(record.clone()));
             }
             Next::Do => Err(CreateBillError::UnknownUser),
         }
     };
     unit.rollback().await.map(|()| done)
+}
+
+/// The record as it was made, by what was kept with the key; `None` if it is gone.
+async fn made(id: &str, unit: &mut dyn UnitOfWork) -> Result<Option<BillingRecord>, StoreError> {
+    let Ok(id) = BillingId::parse(id) else { return Ok(None) };
+    let record = unit.billing().find(&id).await?;
+    Ok(record.map(|record| BillingRecord { status: BillingStatus::Pending, ..record }))
 }
 
 pub(super) fn facts(record: &BillingRecord) -> Vec<(&'static str, String)> {
@@ -112,7 +117,6 @@ pub(super) mod tests {
     use crate::test_ports::{self, NOW, ada, was};
     use subtle_domain::audit::Origin;
     use subtle_domain::idempotency::Claimed;
-    use subtle_domain::ids::BillingId;
     use subtle_domain::ports::MockUnit;
     use subtle_domain::text::IdempotencyKey;
     use subtle_domain::user::Role;
@@ -129,14 +133,13 @@ pub(super) mod tests {
         }
     }
 
-    async fn ask(by: Biller, unit: MockUnit) -> (Result<String, CreateBillError>, bool) {
+    async fn ask(by: Biller, unit: MockUnit) -> (Result<BillingRecord, CreateBillError>, bool) {
         let mut mocks = test_ports::Mocks::default();
         let committed = mocks.expect_unit(unit);
         let amount = Amount::parse("12.5").unwrap();
         let new = NewBill { user_id: ada().id, amount, currency: Currency::USD, description: None };
         let request = Repeatable { key: IdempotencyKey::parse("k").unwrap(), fingerprint: [1; 32] };
-        let render = |made: &BillingRecord| made.amount.to_string();
-        (create_bill(&mocks.ports(), &by, new, request, &render).await, was(&committed))
+        (create_bill(&mocks.ports(), &by, new, request).await, was(&committed))
     }
 
     #[tokio::test]
@@ -161,9 +164,9 @@ pub(super) mod tests {
             })
             .times(1)
             .returning(|_| Ok(()));
-        unit.idempotency.expect_keep().withf(|_, answer| answer == "12.50").times(1).returning(|_, _| Ok(()));
-        let (answer, committed) = ask(Biller::Service(service()), unit).await;
-        assert_eq!(answer.unwrap(), "12.50");
+        unit.idempotency.expect_keep().withf(|_, kept| kept == "b-new").times(1).returning(|_, _| Ok(()));
+        let (made, committed) = ask(Biller::Service(service()), unit).await;
+        assert_eq!(made.unwrap(), record(BillingStatus::Pending));
         assert!(committed);
     }
 
@@ -180,8 +183,10 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_repeated_request_is_answered_as_the_first_time() {
         let mut unit = MockUnit::default();
-        unit.idempotency.expect_claim().returning(|_| Ok(Claimed::Answered("12.50".to_owned())));
-        assert_eq!(ask(Biller::Service(service()), unit).await.0.unwrap(), "12.50");
+        unit.idempotency.expect_claim().returning(|_| Ok(Claimed::Answered("b-new".to_owned())));
+        unit.billing.expect_find().returning(|_| Ok(Some(record(BillingStatus::Refunded))));
+        let (made, committed) = ask(Biller::Service(service()), unit).await;
+        assert_eq!((made.unwrap(), committed), (record(BillingStatus::Pending), false));
     }
 
     #[tokio::test]

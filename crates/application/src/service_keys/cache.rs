@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
@@ -13,12 +13,19 @@ const MOST: usize = 1_024;
 
 /// The keys that were lately used here, so that not every request asks the database. Only keys that exist are in it.
 #[derive(Debug, Default)]
-pub struct KeyCache(Mutex<HashMap<ServiceKeyDigest, (ServiceKey, Timestamp)>>);
+pub struct KeyCache(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    used: HashMap<ServiceKeyDigest, (ServiceKey, Timestamp)>,
+    /// Those that were revoked here: a request that read one just before must not bring it back.
+    revoked: HashSet<ServiceKeyId>,
+}
 
 impl KeyCache {
     pub(crate) fn find(&self, digest: &ServiceKeyDigest, now: Timestamp) -> Option<ServiceKey> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, read_at) = keys.get(digest)?;
+        let (key, read_at) = keys.used.get(digest)?;
         // A clock that was set back must not keep a key for longer.
         let age = now - *read_at;
         (TimeDelta::zero() <= age && age < FRESH).then(|| key.clone())
@@ -26,14 +33,22 @@ impl KeyCache {
 
     pub(crate) fn remember(&self, digest: ServiceKeyDigest, key: ServiceKey, now: Timestamp) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= MOST {
-            keys.clear();
+        if keys.revoked.contains(&key.id) {
+            return;
         }
-        keys.insert(digest, (key, now));
+        if keys.used.len() >= MOST {
+            keys.used.clear();
+        }
+        keys.used.insert(digest, (key, now));
     }
 
     pub(crate) fn forget(&self, id: &ServiceKeyId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (key, _)| key.id != *id);
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.used.retain(|_, (key, _)| key.id != *id);
+        if keys.revoked.len() >= MOST {
+            keys.revoked.clear();
+        }
+        keys.revoked.insert(id.clone());
     }
 }
 
@@ -55,6 +70,8 @@ mod tests {
         assert_eq!(cache.find(&DIGEST, NOW - TimeDelta::milliseconds(1)), None);
         cache.forget(&key().id);
         assert_eq!(cache.find(&DIGEST, NOW), None);
+        cache.remember(DIGEST, key(), NOW);
+        assert_eq!(cache.find(&DIGEST, NOW), None);
     }
 
     #[test]
@@ -65,6 +82,6 @@ mod tests {
             digest[..2].copy_from_slice(&number.to_be_bytes());
             cache.remember(ServiceKeyDigest(digest), key(), NOW);
         }
-        assert!(cache.0.lock().unwrap().len() <= MOST);
+        assert!(cache.0.lock().unwrap().used.len() <= MOST);
     }
 }

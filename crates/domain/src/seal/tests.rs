@@ -131,7 +131,10 @@ fn an_earlier_head_tells_of_a_trail_that_was_cut_off_or_rewritten_and_outlives_i
     let head = SealedHead::of(&second, &PROOF);
     let whole = [first.clone(), second.clone(), third];
     assert_eq!(breach(&whole, Some(&head), &PROOF), None);
-    assert_eq!(breach(&[first.clone()], Some(&head), &PROOF), Some(AuditBreach::CutOff { last: 1, head: 2 }));
+    assert_eq!(
+        breach(std::slice::from_ref(&first), Some(&head), &PROOF),
+        Some(AuditBreach::CutOff { last: 1, head: 2 })
+    );
     let other = Seal::over(&[row("z1")], Some(&first), at(), &PROOF);
     let rewritten = AuditBreach::Rewritten { number: 2 };
     assert_eq!(breach(&[first.clone(), other], Some(&head), &PROOF), Some(rewritten));

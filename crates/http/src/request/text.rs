@@ -11,7 +11,8 @@ pub(super) fn says_nul(json: &[u8]) -> bool {
     })
 }
 
-/// The path of the first text in a JSON document that has a NUL: `events[2].action`. Empty where it is in a name, or the document is none.
+/// The path of the first text in a JSON document that has a NUL: `events[2].action`. Where it is in a
+/// name, that of the object; empty for the document as a whole, or if it is none.
 pub(super) fn nul_field(json: &[u8]) -> String {
     fn find(value: &Value) -> Option<String> {
         let below = |name: String, value| {
@@ -27,6 +28,7 @@ pub(super) fn nul_field(json: &[u8]) -> String {
             Value::Array(items) => {
                 items.iter().enumerate().find_map(|(at, item)| below(format!("[{at}]"), item))
             }
+            Value::Object(members) if members.keys().any(|name| name.contains('\0')) => Some(String::new()),
             Value::Object(members) => members.iter().find_map(|(name, member)| below(name.clone(), member)),
             Value::Null | Value::Bool(_) | Value::Number(_) => None,
         }
@@ -52,6 +54,7 @@ mod tests {
             (r#"{"events":[{"action":"x"},{"action":"\u0000"}]}"#, "events[1].action"),
             (r#"["\u0000"]"#, "[0]"),
             (r#"{"a\u0000":1}"#, ""),
+            (r#"{"events":[{"a\u0000":1}]}"#, "events[0]"),
             (r#"{"a":"\u0000"#, ""),
         ] {
             assert_eq!(nul_field(json.as_bytes()), field, "{json}");

@@ -160,9 +160,8 @@ pub(super) async fn create(
     Ledger { by, asked }: Ledger<Repeat<BillRequest>>,
 ) -> Result<HttpResponse, ApiError> {
     let (body, request) = asked.with_key()?;
-    let render = |made: &BillingRecord| serde_json::to_string(&RecordDto::from(made)).unwrap_or_default();
-    let answer = billing::create_bill(&ports, &by, body.into_bill()?, request, &render).await?;
-    Ok(HttpResponse::Created().content_type("application/json").body(answer))
+    let made = billing::create_bill(&ports, &by, body.into_bill()?, request).await?;
+    Ok(HttpResponse::Created().json(RecordDto::from(&made)))
 }
 
 async fn advance(
