@@ -20,7 +20,7 @@ async fn each_event_is_judged_on_its_own_and_shown_to_the_person_as_it_was_told(
         {"userId": "ADA", "action": "export", "data": "\ud800"},
         {"userId": "ADA", "action": "export", "data": 1e9999},
         {"userId": "ADA", "action": "export", "surprise": 1},
-        {"userId": "ADA", "action": "a\\u0000b"},
+        {"userId": "ADA", "action": "a\u0000b"},
         {"userId": "ADA", "action": "chat", "data": null}]}"#;
     let request = app.request("POST", "/v1/activity").bearer_auth(&program.access);
     let request = request.header("content-type", "application/json").body(told.replace("ADA", &ada.id));

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use subtle_local_postgres::Binaries;
 
-use crate::support::{Answer, Load, Person, TestApp, eventually};
+use crate::support::{Answer, Load, Person, TestApp, eventually, fresh_email};
 
 #[tokio::test]
 async fn five_servers_come_up_together_on_an_empty_database_and_nobody_has_an_account_there() {
@@ -117,7 +117,7 @@ async fn a_dump_after_an_erasure_holds_nothing_of_the_person_and_all_of_their_le
     let app = TestApp::builder().set("SUBTLE_RATE_LIMIT", "on").start().await;
     let admin = app.person_of_role("admin").await;
     let program = admin.program(&app).await;
-    let body = serde_json::json!({
+    let body = json!({
         "email": "zebulon@quagga.example", "password": Person::PASSWORD, "fullName": "Zebulon Quagga"});
     let zebulon = Person::of(&app.post("/v1/auth/register", &body).await.expect(201), Person::PASSWORD);
     app.login(&zebulon.email, "a wrong guess").await.expect(401);
@@ -127,7 +127,6 @@ async fn a_dump_after_an_erasure_holds_nothing_of_the_person_and_all_of_their_le
         let request = request.header("idempotency-key", fresh_email()).header("user-agent", "Quagga/1.0");
         Answer::of(request.json(&body)).await
     };
-    use serde_json::json;
     let id = &zebulon.id;
     send(&zebulon, "PATCH", "/v1/me", json!({"avatarUrl": "https://quagga.example/z.png"})).await.expect(200);
     send(&admin, "PATCH", &user, json!({"fullName": "Zebulon B. Quagga"})).await.expect(200);
@@ -137,8 +136,8 @@ async fn a_dump_after_an_erasure_holds_nothing_of_the_person_and_all_of_their_le
     send(&program, "POST", "/v1/activity", told).await.expect(200);
     let bill = json!({"userId": id, "amount": "12.50", "description": "Pro for Zebulon Quagga"});
     send(&program, "POST", "/v1/billing", bill).await.expect(201);
-    let used = json!({"events": [{"userId": id, "totalTokens": 7, "totalCost": "0.1", "occurredAt": "2020-01-02T00:00:00Z"}]});
-    send(&program, "POST", "/v1/usage/events", used).await.expect(200);
+    let event = json!({"events": [{"userId": id, "totalTokens": 7, "totalCost": "0.1", "occurredAt": "2020-01-02T00:00:00Z"}]});
+    send(&program, "POST", "/v1/usage/events", event).await.expect(200);
     send(&admin, "POST", "/v1/admin/billing/close", json!({"month": "2020-01"})).await.expect(200);
     let dump = || {
         let mut dump = Command::new(Binaries::find().unwrap().program("pg_dump"));

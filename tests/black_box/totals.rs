@@ -53,7 +53,7 @@ struct Event {
     usage: Sums,
     /// `usage.cost` with as many decimals as somebody might write.
     cost: String,
-    key: Option<String>,
+    key: String,
 }
 
 impl Event {
@@ -77,7 +77,7 @@ impl Event {
             day: if hour < ahead { local_day - 1 } else { local_day },
             usage: Sums { requests: count(random), tokens: count(random), cost },
             cost: text,
-            key: random.once_in(2).then_some(key),
+            key,
         }
     }
 
@@ -89,7 +89,7 @@ impl Event {
             value => format!(",\"{name}\":\"{value}\""),
         };
         let feature = optional("featureType", self.feature);
-        let key = optional("idempotencyKey", self.key.as_deref().unwrap_or_default());
+        let key = optional("idempotencyKey", &self.key);
         format!(
             "{{\"userId\":\"{user}\",\"requestCount\":{requests},\"totalTokens\":{tokens},\
              \"totalCost\":\"{cost}\",\"occurredAt\":\"{at}\"{feature}{key}}}"
@@ -115,8 +115,16 @@ async fn post(request: reqwest::RequestBuilder, events: &[Event], users: &[Perso
     } else {
         ("application/json", format!("{{\"events\":[{}]}}", events.join(",")))
     };
-    let answer = Answer::of(request.header("content-type", media_type).body(body)).await.expect(200);
-    assert_eq!(answer.body["accepted"], events.len(), "{}", answer.text);
+    let request = request.header("content-type", media_type).body(body);
+    // A machine that is busy with other things may make the service say so; under its key an event counts once.
+    let answer = loop {
+        let answer = Answer::of(request.try_clone().unwrap()).await;
+        if answer.status != 503 {
+            break answer.expect(200);
+        }
+    };
+    let counted = |name: &str| answer.body[name].as_u64().unwrap();
+    assert_eq!(counted("accepted") + counted("duplicates"), events.len() as u64, "{}", answer.text);
 }
 
 /// What the service says.

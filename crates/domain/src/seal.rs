@@ -138,7 +138,15 @@ impl Seal {
         let (id, seal) = (self.row_ids.get(place)?.clone(), self.number);
         let Some(row) = found else { return Some(AuditBreach::Removed { id, seal: Some(seal) }) };
         let kept = self.rows_hash.chunks(HASH).nth(place);
-        (kept != Some(&row.hash(proof)[..])).then_some(AuditBreach::Edited { id, seal })
+        if kept == Some(&row.hash(proof)[..]) {
+            return None;
+        }
+        // A row that its own MAC clears is not the one that lies.
+        Some(if row.is_ours(proof) {
+            AuditBreach::SealForged { number: seal }
+        } else {
+            AuditBreach::Edited { id, seal }
+        })
     }
 
     fn is_whole(&self) -> bool {

@@ -17,12 +17,14 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::problem::ApiError;
 use crate::server::Readiness;
 use crate::settings::Settings;
+use crate::turns::Turns;
 use crate::{document, edge, routes};
 
 /// What all workers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) ports: Data<Ports>,
+    turns: Data<Turns>,
     pub(crate) settings: Data<Settings>,
     pub(crate) readiness: Data<Readiness>,
     document: Bytes,
@@ -38,6 +40,7 @@ impl Shared {
         paths.push(("/openapi.json".to_owned(), vec![Method::GET]));
         Self {
             ports: Data::new(ports),
+            turns: Data::default(),
             settings: Data::new(settings),
             readiness: Data::new(readiness),
             document: Bytes::from(document::openapi_document()),
@@ -66,11 +69,12 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    let Shared { ports, settings, readiness, document, paths } = shared;
+    let Shared { ports, turns, settings, readiness, document, paths } = shared;
     let cors = Condition::new(!settings.cors_origins.is_empty(), cors(&settings));
     let openapi = move || ready(HttpResponse::Ok().content_type("application/json").body(document.clone()));
     App::new()
         .app_data(ports)
+        .app_data(turns)
         .app_data(settings)
         .app_data(readiness)
         .app_data(paths)

@@ -17,6 +17,7 @@ mod request;
 mod routes;
 pub mod server;
 pub mod settings;
+mod turns;
 
 pub use document::openapi_document;
 pub use server::{Readiness, Server};

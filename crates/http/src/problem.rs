@@ -122,7 +122,7 @@ pub(crate) enum ApiError {
     ReservationOver(String),
     #[error("{0}")]
     QuotaExceeded(String, Box<QuotaDto>),
-    #[error("too much usage waits to be written; try again in {} s", .0.seconds())]
+    #[error("too much waits to be done already; try again in {} s", .0.seconds())]
     UsageBusy(RetryAfter),
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),

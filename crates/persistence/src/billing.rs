@@ -33,6 +33,17 @@ const OPEN: &str = "
     ORDER BY daily.user_id
     LIMIT $4";
 
+/// Keeps usage of these users from being recorded: its rows refer to theirs. In the order of identifiers, as usage is.
+const HOLD_USAGE: &str = "SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+
+/// Sums of a month for these users.
+const COSTS: &str = "
+    SELECT user_id, sum(total_cost) AS total
+    FROM usage_daily
+    WHERE user_id = ANY ($1) AND day BETWEEN $2 AND $3
+    GROUP BY user_id
+    ORDER BY user_id";
+
 /// Closes months; makes the bills of those that were not closed before.
 const CLOSE: &str = "
     WITH asked AS (
@@ -114,6 +125,14 @@ struct CostRow {
     total: BigDecimal,
 }
 
+impl TryFrom<CostRow> for MonthlyCost {
+    type Error = StoreError;
+
+    fn try_from(row: CostRow) -> Result<Self, StoreError> {
+        Ok(Self { user_id: user(row.user_id, "usage_daily")?, total: row.total })
+    }
+}
+
 #[derive(QueryableByName)]
 struct ClosedRow {
     #[diesel(sql_type = Text)]
@@ -183,9 +202,7 @@ impl Billing for PgBilling {
             .bind::<Nullable<Text>, _>(after.as_ref().map(UserId::as_str))
             .bind::<BigInt, _>(i64::from(limit))
             .load(connection))?;
-        rows.into_iter()
-            .map(|row| Ok(MonthlyCost { user_id: user(row.user_id, "usage_daily")?, total: row.total }))
-            .collect()
+        rows.into_iter().map(MonthlyCost::try_from).collect()
     }
 }
 
@@ -246,6 +263,22 @@ impl BillingRepository for PgUnitOfWork {
             .set(billing_history::status.eq(to.as_str()))
             .execute(connection))?;
         Ok(moved == 1)
+    }
+
+    async fn settled_costs(
+        &mut self,
+        month: Month,
+        users: &[UserId],
+    ) -> Result<Vec<MonthlyCost>, StoreError> {
+        let users: Vec<_> = users.iter().map(UserId::as_str).collect();
+        step!(self, connection => sql_query(HOLD_USAGE).bind::<Array<Text>, _>(&users).execute(connection))?;
+        let days = month.days();
+        let rows: Vec<CostRow> = step!(self, connection => sql_query(COSTS)
+            .bind::<Array<Text>, _>(&users)
+            .bind::<Date, _>(days.from)
+            .bind::<Date, _>(days.to)
+            .load(connection))?;
+        rows.into_iter().map(MonthlyCost::try_from).collect()
     }
 
     async fn close(&mut self, closings: &[Closing]) -> Result<Vec<UserId>, StoreError> {

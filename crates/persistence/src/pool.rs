@@ -107,7 +107,7 @@ fn settings(options: &PoolOptions) -> String {
     let ms = |limit: Duration| limit.as_millis();
     let search_path = options.schema.as_ref().map(|schema| format!("SET search_path = \"{schema}\";"));
     format!(
-        "SET timezone = 'UTC'; SET statement_timeout = {}; SET lock_timeout = {}; \
+        "SET timezone = 'UTC'; SET default_transaction_isolation = 'read committed'; SET statement_timeout = {}; SET lock_timeout = {}; \
          SET idle_in_transaction_session_timeout = {}; {} {WHERE_POSSIBLE}",
         ms(options.statement),
         ms(options.lock),

@@ -19,6 +19,10 @@ use crate::error::{Fault, store_error};
 use crate::lease::{Lease, Repeat, Tries};
 use crate::pool::{Database, Mute};
 
+/// Each statement sees what was committed before it, whatever the database's default is: what is read under a lock must be newer than
+/// the lock.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 /// Begins transactions in PostgreSQL.
 #[derive(Clone)]
 pub struct PgStore {
@@ -66,7 +70,7 @@ impl PgStore {
 #[async_trait]
 impl Store for PgStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(self.open("BEGIN").await?))
+        Ok(Box::new(self.open(BEGIN).await?))
     }
 }
 

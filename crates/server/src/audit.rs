@@ -84,6 +84,9 @@ pub(crate) fn audit(settings: &Settings, task: &AuditTask) -> Result<(), Failure
             let told =
                 if *json { line(&VerdictText::from(&verdict)) } else { format!("{}\n", Counts(&verdict)) };
             crate::print(&told)?;
+            if verdict.seals == 0 && verdict.breach.is_none() {
+                return Err(AuditError::Unsealed.into());
+            }
             verdict.breach.map_or(Ok(()), |breach| Err(AuditError::Broken(breach).into()))
         }
     }

@@ -55,12 +55,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Says so, and gives the code to exit with: 2 where the command line or a setting is at fault.
+    /// Says so, and gives the code to exit with: 2 where the command line or a setting is at fault, 3
+    /// where the audit trail is broken.
     pub(crate) fn tell(&self) -> ExitCode {
         // There is nobody to tell when this fails.
         let _told = writeln!(io::stderr(), "subtle: {}", with_sources(self));
         match self {
             Self::Usage(_) | Self::Setting(_) => ExitCode::from(2),
+            Self::Audit(AuditError::Broken(_)) => ExitCode::from(3),
             Self::DataDir(_)
             | Self::Secret(_)
             | Self::Postgres(_)

@@ -1,6 +1,6 @@
 use subtle_domain::Timestamp;
 use subtle_domain::audit::AuditAction;
-use subtle_domain::billing::{Closing, MonthlyCost};
+use subtle_domain::billing::Closing;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
 use subtle_domain::usage::Month;
@@ -43,6 +43,13 @@ pub enum CloseError {
     Store(#[from] StoreError),
 }
 
+/// What was closed in one unit of work.
+struct Part {
+    /// The closings that were made now.
+    closed: Vec<Closing>,
+    too_much: Vec<UserId>,
+}
+
 /// Makes one pending record of each user's usage of a month. What was closed before is left alone, so a close that was interrupted
 /// is simply run again.
 pub async fn close_month(ports: &Ports, by: &Privileged, month: Month) -> Result<ClosedMonth, CloseError> {
@@ -50,64 +57,59 @@ pub async fn close_month(ports: &Ports, by: &Privileged, month: Month) -> Result
     if month.end() > now {
         return Err(CloseError::NotOver);
     }
-    let mut closed = ClosedMonth { month, users: 0, records: 0, amount: 0.into(), too_much: Vec::new() };
+    let mut total = ClosedMonth { month, users: 0, records: 0, amount: 0.into(), too_much: Vec::new() };
     let mut after = None;
     loop {
         let open = ports.billing.open_month(month, after.take(), TOGETHER).await?;
-        let Some(last) = open.last() else { return Ok(closed) };
-        after = Some(last.user_id.clone());
-        let closings = closings(ports, month, open, now, &mut closed.too_much);
-        let new = again(|| attempt(ports, by, month, &closings, now)).await??;
-        for closing in closings.iter().filter(|closing| new.contains(&closing.cost.user_id)) {
-            closed.users += 1;
-            if let Some(record) = &closing.record {
-                closed.records += 1;
-                closed.amount += record.amount.value();
+        let users: Vec<UserId> = open.into_iter().map(|cost| cost.user_id).collect();
+        let Some(last) = users.last() else { return Ok(total) };
+        after = Some(last.clone());
+        let part = again(|| attempt(ports, by, month, &users, now)).await??;
+        total.too_much.extend(part.too_much);
+        for closing in part.closed {
+            total.users += 1;
+            if let Some(record) = closing.record {
+                total.records += 1;
+                total.amount += record.amount.value();
             }
         }
     }
 }
 
-fn closings(
-    ports: &Ports,
-    month: Month,
-    open: Vec<MonthlyCost>,
-    now: Timestamp,
-    too_much: &mut Vec<UserId>,
-) -> Vec<Closing> {
-    let close = |cost: MonthlyCost| {
-        let user = cost.user_id.clone();
-        Closing::new(month, cost, ports.ids.billing_id(), now)
-            .map_err(|_over_the_column| too_much.push(user))
-            .ok()
-    };
-    open.into_iter().filter_map(close).collect()
-}
-
-/// The users who were closed by this and not before.
+/// Closes a month of some users who were open a moment ago. Their usage is summed once nothing can be added to it any more: what was
+/// recorded is billed, and what is not billed comes after the close.
 async fn attempt(
     ports: &Ports,
     by: &Privileged,
     month: Month,
-    closings: &[Closing],
+    users: &[UserId],
     now: Timestamp,
-) -> Result<Result<Vec<UserId>, Forbidden>, StoreError> {
+) -> Result<Result<Part, Forbidden>, StoreError> {
     let mut unit = ports.store.begin().await?;
     if let Err(lost) = by.confirm(unit.as_mut()).await? {
         return unit.rollback().await.map(|()| Err(lost));
     }
-    let new = unit.billing().close(closings).await?;
-    if new.is_empty() {
-        return unit.rollback().await.map(|()| Ok(new));
+    let (mut closings, mut too_much) = (Vec::new(), Vec::new());
+    for cost in unit.billing().settled_costs(month, users).await? {
+        let user = cost.user_id.clone();
+        match Closing::new(month, cost, ports.ids.billing_id(), now) {
+            Ok(closing) => closings.push(closing),
+            Err(_over_the_column) => too_much.push(user),
+        }
     }
-    let closed = closings.iter().filter(|closing| new.contains(&closing.cost.user_id));
-    for bill in closed.filter_map(|closing| closing.record.as_ref()) {
+    let new = unit.billing().close(&closings).await?;
+    closings.retain(|closing| new.contains(&closing.cost.user_id));
+    let part = Part { closed: closings, too_much };
+    if part.closed.is_empty() {
+        return unit.rollback().await.map(|()| Ok(part));
+    }
+    for bill in part.closed.iter().filter_map(|closing| closing.record.as_ref()) {
         let facts = [vec![("month", month.to_string())], create::facts(bill)].concat();
         let (action, subject) = (AuditAction::BillingClosed, Some(&bill.user_id));
         let entry = ports.audit_entry(&Actor::from(by), action, subject, Told::facts(facts), now);
         unit.audit().append(&entry).await?;
     }
-    unit.commit().await.map(|()| Ok(new))
+    unit.commit().await.map(|()| Ok(part))
 }
 
 #[cfg(test)]
@@ -115,6 +117,7 @@ mod tests {
     use super::*;
     use crate::admin::tests::{grace, unit_of_grace};
     use crate::test_ports::{self, was};
+    use subtle_domain::billing::MonthlyCost;
     use subtle_domain::user::Role;
 
     fn user(name: &str) -> UserId {
@@ -133,9 +136,7 @@ mod tests {
     async fn what_is_open_is_billed_once_and_what_was_closed_meanwhile_is_not_counted() {
         let mut mocks = test_ports::Mocks::default();
         mocks.billing.expect_open_month().withf(|_, after, _| after.is_none()).times(1).returning(
-            |_, _, _| {
-                Ok(vec![cost("a", "1.005"), cost("b", "0.001"), cost("c", "7"), cost("d", "123456789012")])
-            },
+            |_, _, _| Ok(vec![cost("a", "1"), cost("b", "0.001"), cost("c", "7"), cost("d", "123456789012")]),
         );
         mocks
             .billing
@@ -144,6 +145,10 @@ mod tests {
             .times(1)
             .returning(|_, _, _| Ok(Vec::new()));
         let mut unit = unit_of_grace(Role::Admin);
+        // Something was recorded for a in between.
+        unit.billing.expect_settled_costs().withf(|_, users| users.len() == 4).times(1).returning(|_, _| {
+            Ok(vec![cost("a", "1.005"), cost("b", "0.001"), cost("c", "7"), cost("d", "123456789012")])
+        });
         // Somebody else closed c's month in between.
         unit.billing.expect_close().times(1).returning(|closings| {
             assert_eq!(closings.len(), 3);

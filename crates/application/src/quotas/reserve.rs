@@ -1,8 +1,8 @@
 use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::idempotency::Repeatable;
-use subtle_domain::ids::UserId;
-use subtle_domain::ports::StoreError;
+use subtle_domain::ids::{ReservationId, UserId};
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::quota::{QuotaExceeded, Reservation, ReservationEnd};
 use subtle_domain::text::Label;
 use subtle_domain::usage::{Month, Usage};
@@ -43,7 +43,7 @@ pub enum ReserveError {
     Store(#[from] StoreError),
 }
 
-/// Holds an amount of a user's budget before it is used, and gives the answer that `render` makes of the hold.
+/// Holds an amount of a user's budget before it is used, or finds what the same request held before, as it was then.
 ///
 /// Holds of one user are granted one after the other, so never more is granted than is left, by however many servers.
 pub async fn reserve(
@@ -51,24 +51,22 @@ pub async fn reserve(
     by: &Service,
     new: NewReservation,
     request: Option<Repeatable>,
-    render: &(dyn Fn(&Reservation) -> String + Sync),
-) -> Result<String, ReserveError> {
+) -> Result<Reservation, ReserveError> {
     let now = ports.clock.now();
     let once = Once::new(by.caller(), request, now);
-    again(|| attempt(ports, &new, &once, render, now)).await?
+    again(|| attempt(ports, &new, &once, now)).await?
 }
 
 async fn attempt(
     ports: &Ports,
     new: &NewReservation,
     once: &Once,
-    render: &(dyn Fn(&Reservation) -> String + Sync),
     now: Timestamp,
-) -> Result<Result<String, ReserveError>, StoreError> {
+) -> Result<Result<Reservation, ReserveError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let known = match once.claim(unit.as_mut()).await? {
         Next::Do => None,
-        Next::Answer(answer) => Some(Ok(answer)),
+        Next::Answer(id) => Some(held(&id, unit.as_mut()).await?.ok_or(ReserveError::UnknownUser)),
         Next::Refuse(taken) => Some(Err(taken.into())),
     };
     if let Some(known) = known {
@@ -92,13 +90,20 @@ async fn attempt(
         end: ReservationEnd::Open,
     };
     unit.usage().hold(&reservation).await?;
-    let answer = render(&reservation);
-    once.keep(unit.as_mut(), &answer).await?;
-    unit.commit().await.map(|()| Ok(answer))
+    once.keep(unit.as_mut(), &reservation.id.to_string()).await?;
+    unit.commit().await.map(|()| Ok(reservation))
+}
+
+/// The hold as it was made, by what was kept with the key; `None` if it is gone.
+async fn held(id: &str, unit: &mut dyn UnitOfWork) -> Result<Option<Reservation>, StoreError> {
+    let Ok(id) = ReservationId::parse(id) else { return Ok(None) };
+    let found = unit.usage().lock_reservation(&id).await?;
+    Ok(found.map(|held| Reservation { end: ReservationEnd::Open, ..held }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::settle::tests::reservation;
     use super::*;
     use crate::service_keys::tests::service;
     use crate::test_ports::{self, NOW, ada, usage, was};
@@ -129,11 +134,10 @@ mod tests {
         unit
     }
 
-    async fn ask(unit: MockUnit, new: NewReservation) -> (Result<String, ReserveError>, bool) {
+    async fn ask(unit: MockUnit, new: NewReservation) -> (Result<Reservation, ReserveError>, bool) {
         let mut mocks = test_ports::Mocks::default();
         let committed = mocks.expect_unit(unit);
-        let render = |made: &Reservation| made.id.to_string();
-        let answer = reserve(&mocks.ports(), &service(), new, Some(request()), &render).await;
+        let answer = reserve(&mocks.ports(), &service(), new, Some(request())).await;
         (answer, was(&committed))
     }
 
@@ -155,7 +159,7 @@ mod tests {
             .times(1)
             .returning(|_, _| Ok(()));
         let (answer, committed) = ask(unit, new(1_000)).await;
-        assert_eq!(answer.unwrap(), "ada.r-new");
+        assert_eq!(answer.unwrap().id.to_string(), "ada.r-new");
         assert!(committed);
     }
 
@@ -171,8 +175,10 @@ mod tests {
     #[tokio::test]
     async fn a_repeated_request_gets_the_first_answer_and_holds_nothing() {
         let mut unit = MockUnit::default();
-        unit.idempotency.expect_claim().returning(|_| Ok(Claimed::Answered("before".to_owned())));
-        assert_eq!(ask(unit, new(1)).await.0.unwrap(), "before");
+        unit.idempotency.expect_claim().returning(|_| Ok(Claimed::Answered("ada.r1".to_owned())));
+        let released = reservation(ReservationEnd::Released);
+        unit.usage.expect_lock_reservation().return_once(|_| Ok(Some(released)));
+        assert_eq!(ask(unit, new(1)).await.0.unwrap(), reservation(ReservationEnd::Open));
         let mut unit = MockUnit::default();
         unit.idempotency.expect_claim().returning(|_| Ok(Claimed::Taken));
         assert!(matches!(ask(unit, new(1)).await.0, Err(ReserveError::KeyTaken(_))));

@@ -45,6 +45,10 @@ pub trait BillingRepository: Send {
         from: BillingStatus,
         to: BillingStatus,
     ) -> Result<bool, StoreError>;
+    /// What the usage of a month costs these users, who are there. None of them is recorded more of it before this unit of work ends,
+    /// and all that was is counted.
+    async fn settled_costs(&mut self, month: Month, users: &[UserId])
+    -> Result<Vec<MonthlyCost>, StoreError>;
     /// Closes months of users, with their bills; those that are closed already are left alone. Gives the users that were closed now.
     async fn close(&mut self, closings: &[Closing]) -> Result<Vec<UserId>, StoreError>;
 }

@@ -92,6 +92,8 @@ fn every_field_of_a_row_counts() {
         assert_eq!(seal.breach_of(0, Some(&row), &PROOF), Some(edited), "{row:?}");
     }
     assert_eq!(seal.breach_of(1, Some(&row("a2")), &PROOF), None);
+    let turned = Seal { row_ids: vec!["a2".to_owned(), "a1".to_owned()], ..seal.clone() };
+    assert_eq!(turned.breach_of(0, Some(&row("a2")), &PROOF), Some(AuditBreach::SealForged { number: 2 }));
     let removed = AuditBreach::Removed { id: "a2".to_owned(), seal: Some(2) };
     assert_eq!(seal.breach_of(1, None, &PROOF), Some(removed));
 }

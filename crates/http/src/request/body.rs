@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use serde::de::DeserializeOwned;
 
-use super::text::{nul_field, only, says_nul};
+use super::text::{nul_field, only, only_events_say_nul, says_nul};
 use crate::connection::Progress;
 use crate::problem::{ApiError, FieldErrors};
 use crate::settings::Settings;
@@ -125,13 +125,10 @@ async fn read(mut payload: Payload, most: usize, announced: usize) -> Result<Byt
 
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut errors = FieldErrors::default();
-    if says_nul(body) {
-        let field = nul_field(body);
-        // What is judged one by one is read one by one, and each comes by here again.
-        if !field.starts_with("events[") {
-            errors.note(&field, "must not contain NUL characters");
-            return Err(errors.into());
-        }
+    // What is judged one by one is read one by one, and each comes by here again.
+    if says_nul(body) && !only_events_say_nul(body) {
+        errors.note(&nul_field(body), "must not contain NUL characters");
+        return Err(errors.into());
     }
     // serde reads an array into a struct as gladly as an object.
     if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {

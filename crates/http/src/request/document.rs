@@ -1,10 +1,10 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Most bytes of a document that is kept as it is.
+/// Most bytes of a document that is kept, its numbers written out: PostgreSQL keeps and shows all the digits of 1e300.
 const LONGEST: usize = 16_384;
-/// Most digits of a number in it, and farthest its point may be moved: PostgreSQL keeps all of them, so both are bounded.
-const MOST_DIGITS: usize = 300;
+/// Farthest a number's point may be moved.
+const FARTHEST: usize = 300;
 
 /// A JSON document of any form that the database keeps to the last digit; or why it does not.
 pub(crate) fn document(raw: &RawValue) -> Result<String, &'static str> {
@@ -15,8 +15,13 @@ pub(crate) fn document(raw: &RawValue) -> Result<String, &'static str> {
     // What this parser refuses (half a surrogate pair, nesting without end) the database does too.
     let _parsed: Value =
         serde_json::from_str(text).map_err(|_told_as_a_whole| "must be JSON that can be kept")?;
-    if !numbers(text).all(is_moderate) {
-        return Err("must have no number of more than 300 digits");
+    let mut written_out = text.len();
+    for number in numbers(text) {
+        let moved = moved(number).filter(|moved| *moved <= FARTHEST);
+        written_out += moved.ok_or("must have no number beyond 1e300 or below 1e-300")?;
+    }
+    if written_out > LONGEST {
+        return Err("must be at most 16384 bytes of JSON, with its numbers written out");
     }
     Ok(text.to_owned())
 }
@@ -37,9 +42,10 @@ fn numbers(json: &str) -> impl Iterator<Item = &str> {
     .filter(|part| part.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
 }
 
-fn is_moderate(number: &str) -> bool {
-    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    digits.len() <= MOST_DIGITS && exponent.parse::<i32>().is_ok_and(|e| e.unsigned_abs() <= 300)
+/// How far a number's exponent moves its point.
+fn moved(number: &str) -> Option<usize> {
+    let exponent = number.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+    usize::try_from(exponent.parse::<i32>().ok()?.unsigned_abs()).ok()
 }
 
 #[cfg(test)]
@@ -65,13 +71,14 @@ mod tests {
 
     #[test]
     fn what_cannot_is_refused_with_the_reason() {
-        let digits = "1".repeat(301);
+        let many = format!("[{}1]", "1e300,".repeat(60));
         for (json, part) in [
             (r#""\ud800""#, "can be kept"),
             (&*format!("\"{}\"", "x".repeat(LONGEST)), "16384 bytes"),
-            (&format!("[{digits}]"), "300 digits"),
-            (r#"{"a": 1e-301}"#, "300 digits"),
-            (r#"["\\", 1e-99999]"#, "300 digits"),
+            (&many, "written out"),
+            (r#"{"a": 1e-301}"#, "1e-300"),
+            (r#"["\\", 1e-99999]"#, "1e-300"),
+            ("[1e2147483648]", "can be kept"),
             ("1e99999999999", "can be kept"),
             (&format!("{}{}", "[".repeat(200), "]".repeat(200)), "can be kept"),
         ] {

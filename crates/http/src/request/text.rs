@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{HeaderMap, HeaderName};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Whether a JSON document says NUL anywhere: as `\u0000`, the backslash not itself escaped. PostgreSQL keeps no such text.
 pub(super) fn says_nul(json: &[u8]) -> bool {
@@ -8,6 +11,17 @@ pub(super) fn says_nul(json: &[u8]) -> bool {
         let nul = escaped && json.get(at..at + 5) == Some(b"u0000");
         escaped = *byte == b'\\' && !escaped;
         nul
+    })
+}
+
+/// Whether it is only among the items of `events` that a JSON document says NUL.
+pub(super) fn only_events_say_nul(json: &[u8]) -> bool {
+    let members: Result<BTreeMap<String, Box<RawValue>>, _> = serde_json::from_slice(json);
+    members.is_ok_and(|members| {
+        let mut members = members.iter();
+        members.all(|(name, value)| {
+            !name.contains('\0') && (name == "events" || !says_nul(value.get().as_bytes()))
+        })
     })
 }
 
@@ -46,6 +60,19 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_among_events_is_their_own_matter() {
+        for (json, only) in [
+            (r#"{"events":["\u0000", "\ud800", 1e9999]}"#, true),
+            (r#"{"events":[], "a":"\u0000"}"#, false),
+            (r#"{"events":["\u0000"], "a":"\u0000"}"#, false),
+            (r#"{"\u0000":1}"#, false),
+            (r#"["\u0000"]"#, false),
+        ] {
+            assert_eq!(only_events_say_nul(json.as_bytes()), only, "{json}");
+        }
+    }
 
     #[test]
     fn the_field_that_has_a_nul_is_named() {

@@ -1,6 +1,6 @@
 //! What several resources show.
 
-use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, SubsecRound as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 use subtle_application::Page;
 use subtle_domain::Timestamp;
@@ -20,8 +20,10 @@ pub(super) fn time(at: Timestamp) -> String {
 /// A time of the years that are kept, to the millisecond.
 pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
     let wrong = "must be a time such as \"2026-11-25T08:00:00Z\", from 1970 to 9999";
-    let at = DateTime::parse_from_rfc3339(text).map_err(|_told_as_a_whole| wrong)?.to_utc();
-    if (1970..=9999).contains(&at.year()) { Ok(at.trunc_subsecs(3)) } else { Err(wrong) }
+    let at = DateTime::parse_from_rfc3339(text).map_err(|_told_as_a_whole| wrong)?;
+    // A leap second is the first of the next minute here, as it is in the database.
+    let at = DateTime::from_timestamp_millis(at.timestamp_millis()).ok_or(wrong)?;
+    if (1970..=9999).contains(&at.year()) { Ok(at) } else { Err(wrong) }
 }
 
 /// A day of the years that are kept.

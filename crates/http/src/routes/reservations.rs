@@ -15,6 +15,7 @@ use super::dto::time;
 use super::usage::{Amounts, cost};
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Id, Json, Program, QuotaWrite, Repeat};
+use crate::turns::Turns;
 
 /// For how long an amount is held, unless it is said.
 const TTL: u32 = 300;
@@ -130,12 +131,13 @@ impl From<&Reservation> for ReservationDto {
 #[post("/v1/usage/reservations")]
 pub(super) async fn reserve(
     ports: Data<Ports>,
+    turns: Data<Turns>,
     Program { by, asked, .. }: Program<QuotaWrite, Repeat<ReserveRequest>>,
 ) -> Result<HttpResponse, ApiError> {
     let new = asked.body.into_reservation()?;
-    let render = |held: &Reservation| serde_json::to_string(&ReservationDto::from(held)).unwrap_or_default();
-    let answer = quotas::reserve(&ports, &by, new, asked.request, &render).await?;
-    Ok(HttpResponse::Created().content_type("application/json").body(answer))
+    let _turn = Turns::take(&turns, &new.user_id).await?;
+    let held = quotas::reserve(&ports, &by, new, asked.request).await?;
+    Ok(HttpResponse::Created().json(ReservationDto::from(&held)))
 }
 
 /// What was used indeed.
@@ -191,6 +193,7 @@ pub(super) struct SettledDto {
 #[post("/v1/usage/reservations/{id}/settle")]
 pub(super) async fn settle(
     ports: Data<Ports>,
+    turns: Data<Turns>,
     Program { by, asked: (Id(id), Json(told)), .. }: Program<
         QuotaWrite,
         (Id<ReservationId>, Json<SettleRequest>),
@@ -203,6 +206,7 @@ pub(super) async fn settle(
         total_cost: Some(told.total_cost),
     };
     let Some(usage) = amounts.into_usage(&mut errors) else { return Err(errors.into()) };
+    let _turn = Turns::take(&turns, id.user()).await?;
     let settled = quotas::settle(&ports, &by, &id, usage).await?;
     Ok(HttpResponse::Ok().json(SettledDto {
         id: settled.reservation.id.to_string(),
@@ -228,8 +232,10 @@ pub(super) async fn settle(
 #[delete("/v1/usage/reservations/{id}")]
 pub(super) async fn release(
     ports: Data<Ports>,
+    turns: Data<Turns>,
     Program { by, asked: Id(id), .. }: Program<QuotaWrite, Id<ReservationId>>,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, id.user()).await?;
     quotas::release(&ports, &by, &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -10,7 +10,7 @@ use subtle_domain::seal::{ProvenRow, Seal, SealedHead};
 use super::records::{self, Linked};
 use super::seals;
 use crate::schema::{audit_seals, audit_unsealed};
-use crate::unit_of_work::{PgStore, PgUnitOfWork};
+use crate::unit_of_work::{BEGIN, PgStore, PgUnitOfWork};
 
 /// How many rows one seal has at most.
 const CHUNK: i64 = 1_000;
@@ -54,7 +54,7 @@ impl PgAuditSealer {
         if self.seen.is_some() && !self.is_called_for().await? {
             return Ok(Ok(0));
         }
-        let mut unit = self.store.open("BEGIN").await?;
+        let mut unit = self.store.open(BEGIN).await?;
         let last = seals::last(&mut unit).await?;
         if let Err(why) = self.check(last.as_ref()) {
             Box::new(unit).rollback().await?;

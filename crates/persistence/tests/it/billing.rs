@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diesel_async::SimpleAsyncConnection;
 use subtle_domain::Timestamp;
 use subtle_domain::billing::{BillingQuery, BillingRecord, BillingStatus, Closing, MonthlyCost};
 use subtle_domain::ids::BillingId;
@@ -14,7 +15,6 @@ use tokio::task::JoinSet;
 
 use crate::support::{Home, later, start, store, user_id};
 
-/// Where units of work on the database begin.
 fn record(id: &str, user: &str, at: Timestamp) -> BillingRecord {
     BillingRecord {
         id: BillingId::parse(id).unwrap(),
@@ -309,4 +309,39 @@ async fn a_closing_that_is_undone_leaves_the_month_open() {
     unit.rollback().await.unwrap();
     assert_eq!(home.first_column(BILLED).await, [""; 0]);
     assert_eq!(closed(&store(home.pool()), &[closing("ada", "3", "b2")]).await, ["ada"]);
+}
+
+#[tokio::test]
+async fn what_is_being_recorded_is_waited_for_and_counted_and_what_comes_later_waits_for_the_close() {
+    let home = with_usage().await;
+    let (ada, nobody) = (user_id("ada"), user_id("nobody"));
+    let told = "INSERT INTO user_usage_metrics (id, user_id, total_cost) VALUES ('{}', 'ada', 1);
+                UPDATE usage_daily SET total_cost = total_cost + 1 WHERE user_id = 'ada' AND day = '2026-11-01'";
+    let mut writer = home.connection().await;
+    writer.batch_execute(&format!("BEGIN; {}", told.replace("{}", "w1"))).await.unwrap();
+    let store = store(home.pool());
+    let before = PgBilling::new(home.pool()).open_month(november(), None, 10).await.unwrap();
+    let before = before.into_iter().find(|cost| cost.user_id == ada).unwrap();
+    let closing = async {
+        let mut unit = store.begin().await.unwrap();
+        let costs = unit.billing().settled_costs(november(), &[ada.clone(), nobody]).await.unwrap();
+        (unit, costs)
+    };
+    let writing = async {
+        home.await_waiting(1).await;
+        writer.batch_execute("COMMIT").await.unwrap();
+    };
+    let ((unit, costs), ()) = tokio::join!(closing, writing);
+    assert_eq!(costs, [MonthlyCost { total: before.total + 1, ..before }]);
+    let late = told.replace("{}", "w2");
+    let locked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let later = async {
+        writer.batch_execute(&late).await.unwrap();
+    };
+    let ending = async {
+        home.await_value(locked, 1).await;
+        unit.commit().await.unwrap();
+    };
+    tokio::join!(later, ending);
+    assert_eq!(home.value("SELECT count(*) FROM user_usage_metrics WHERE id LIKE 'w%'").await, "2");
 }

@@ -53,7 +53,7 @@ fn a_row_that_was_edited_removed_or_put_in_is_named_and_the_exit_tells() {
         let (folder, database) = trail();
         sql(&database, &format!("SET session_replication_role = replica; {attack}"));
         let found = folder.on(database.url(), &["audit", "verify"]).output().unwrap();
-        assert_eq!(found.status.code(), Some(1), "{attack}");
+        assert_eq!(found.status.code(), Some(3), "{attack}");
         let line = text(&found.stderr);
         assert!(line.starts_with("subtle: the audit trail is broken: row ") && line.contains(told), "{line}");
     }
@@ -70,6 +70,9 @@ fn a_head_that_is_none_and_a_trail_without_a_seal_are_refused() {
     writeln!(secret.unwrap(), "a secret of the tests with 32 bytes or more").unwrap();
     let unsealed = refusal(folder.on(database.url(), &["audit", "head"]), 1);
     assert!(unsealed.contains("no seal yet"), "{unsealed}");
+    let unverified = folder.on(database.url(), &["audit", "verify"]).output().unwrap();
+    assert_eq!(unverified.status.code(), Some(1));
+    assert!(text(&unverified.stderr).contains("no seal yet"));
     let missing = refusal(folder.on(database.url(), &["audit", "verify", "--head", "nowhere"]), 1);
     assert!(missing.contains("cannot be read from nowhere"), "{missing}");
     let nonsense = run_with(folder.on(database.url(), &["audit", "verify", "--head", "-"]), "{}");

@@ -106,6 +106,12 @@ mod tests {
     }
 
     #[test]
+    fn a_leap_second_is_the_first_of_the_next_minute() {
+        let event = told(r#""totalCost":"0","occurredAt":"2016-12-31T23:59:60.5Z""#).unwrap();
+        assert_eq!(event.at.unwrap().to_rfc3339(), "2017-01-01T00:00:00.500+00:00");
+    }
+
+    #[test]
     fn what_does_not_fit_is_told_by_its_field() {
         for (fields, field) in [
             (r#""totalCost":1"#, "totalCost: is of the wrong type"),
@@ -117,6 +123,7 @@ mod tests {
             (r#""totalCost":"1","featureType":"""#, "featureType: must not be blank"),
             (r#""totalCost":"1","idempotencyKey":"ä""#, "idempotencyKey: must be 1 to 255"),
             (r#""totalCost":"1","occurredAt":"1969-12-31T23:59:59Z""#, "occurredAt: must be a time"),
+            (r#""totalCost":"1","occurredAt":"9999-12-31T23:59:60Z""#, "occurredAt: must be a time"),
             (r#""totalCost":"1","occurredAt":"yesterday""#, "occurredAt: must be a time"),
             (r#""totalCost":"1","role":"admin""#, "role: is not a field"),
             (r#""totalCost":"1\u0000""#, "totalCost: must not contain NUL"),

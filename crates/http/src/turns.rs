@@ -1,0 +1,109 @@
+//! Turns: requests about one account's budget wait for each other's locks, so all but a few wait here, where it costs no connection
+//! to the database. Else one busy account would take them all from everybody.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::web::Data;
+use subtle_domain::ids::UserId;
+use subtle_domain::throttle::RetryAfter;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::problem::ApiError;
+
+/// How many requests about one account are worked on at once.
+const AT_ONCE: usize = 2;
+/// How many may be here at once, waiting ones among them.
+const MOST: usize = 256;
+/// Longest wait for a turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whose turn it is, by account.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<HashMap<UserId, Arc<Semaphore>>>);
+
+/// A turn: over when it is dropped.
+pub(crate) struct Turn {
+    // Given back before the place is looked at.
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// A place in the queue for an account.
+struct Place {
+    turns: Data<Turns>,
+    user: UserId,
+    queue: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// Waits for a turn with an account.
+    pub(crate) async fn take(turns: &Data<Self>, user: &UserId) -> Result<Turn, ApiError> {
+        let busy = || ApiError::UsageBusy(RetryAfter(Duration::from_secs(1)));
+        let place = Self::line_up(turns, user).ok_or_else(busy)?;
+        let permit = timeout(PATIENCE, Arc::clone(&place.queue).acquire_owned()).await;
+        match permit {
+            Ok(Ok(permit)) => Ok(Turn { _permit: permit, _place: place }),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    fn line_up(turns: &Data<Self>, user: &UserId) -> Option<Place> {
+        let mut queues = turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(user.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        // One count is the map's; who has a turn counts twice.
+        (Arc::strong_count(queue) <= MOST).then(|| Place {
+            turns: turns.clone(),
+            user: user.clone(),
+            queue: Arc::clone(queue),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queues = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's count and this one: nobody else is in the queue.
+        if Arc::strong_count(&self.queue) <= 2 {
+            queues.remove(&self.user);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_few_are_served_at_once_the_next_one_waits_and_others_accounts_do_not() {
+        let turns = Data::new(Turns::default());
+        let ada = user("ada");
+        let first = Turns::take(&turns, &ada).await.ok().unwrap();
+        let _second = Turns::take(&turns, &ada).await.ok().unwrap();
+        let mut third = Box::pin(Turns::take(&turns, &ada));
+        assert!((&mut third).now_or_never().is_none());
+        assert!(Turns::take(&turns, &user("bob")).await.is_ok());
+        drop(first);
+        assert!(third.await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn nobody_is_remembered_who_does_not_wait_and_a_queue_has_an_end() {
+        let turns = Data::new(Turns::default());
+        let ada = user("ada");
+        let places: Vec<_> = std::iter::from_fn(|| Turns::line_up(&turns, &ada)).collect();
+        assert_eq!(places.len(), MOST);
+        assert!(matches!(Turns::take(&turns, &ada).await, Err(ApiError::UsageBusy(_))));
+        drop(places);
+        drop(Turns::take(&turns, &ada).await.ok().unwrap());
+        assert!(turns.0.lock().unwrap().is_empty());
+    }
+}
