@@ -1,5 +1,5 @@
 -- Who posts usage, activity and bills is a program: it has a key of its own instead of a person's session. The key is shown once
--- and kept as its SHA-256, so a dump lets nobody in. It acts by the authority of the administrator who made it: audit rows name both.
+-- and kept as its SHA-256, so a dump lets nobody in. Audit rows name it and the administrator who made it, whose role it outlives.
 -- A key that was revoked stays, because audit rows name it.
 
 CREATE TABLE service_keys (

@@ -22,7 +22,7 @@ impl From<&Privileged> for Actor {
 impl From<&Service> for Actor {
     fn from(by: &Service) -> Self {
         let origin = Origin::ServiceKey(by.key_id().clone(), by.client().ip_address);
-        Self { id: by.authority().clone(), origin }
+        Self { id: by.maker().clone(), origin }
     }
 }
 

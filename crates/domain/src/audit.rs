@@ -46,7 +46,7 @@ pub enum Origin {
     Http(Option<IpAddr>),
     /// From the operator's command line.
     CommandLine,
-    /// By a request with this service key, from this address. It acts by the authority of who made it.
+    /// By a request with this service key, from this address. Whoever made it stands for it.
     ServiceKey(ServiceKeyId, Option<IpAddr>),
 }
 

@@ -72,7 +72,7 @@ pub struct ServiceKey {
     pub name: Label,
     /// What it may be used for.
     pub scopes: Scopes,
-    /// By whose authority it acts.
+    /// Who made it.
     pub created_by: UserId,
     /// When it was made.
     pub created_at: Timestamp,

@@ -14,7 +14,7 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     key_id: ServiceKeyId,
-    authority: UserId,
+    maker: UserId,
     client: ClientInfo,
 }
 
@@ -30,10 +30,10 @@ impl Service {
         format!("key:{}", self.key_id)
     }
 
-    /// The administrator by whose authority it acts: who made the key.
+    /// The administrator who made the key, under whom audit entries stand.
     #[must_use]
-    pub fn authority(&self) -> &UserId {
-        &self.authority
+    pub fn maker(&self) -> &UserId {
+        &self.maker
     }
 
     /// Where it comes from.
@@ -72,7 +72,7 @@ pub async fn authenticate_service(
         tracing::warn!(key = %key.id, %scope, "a service key was refused");
         return Err(ServiceKeyRefused::Scope(scope));
     }
-    Ok(Service { key_id: key.id, authority: key.created_by, client })
+    Ok(Service { key_id: key.id, maker: key.created_by, client })
 }
 
 async fn find(
@@ -113,7 +113,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn service() -> Service {
-        Service { key_id: key().id, authority: key().created_by, client: ClientInfo::default() }
+        Service { key_id: key().id, maker: key().created_by, client: ClientInfo::default() }
     }
 
     fn mocks(found: Option<ServiceKey>) -> test_ports::Mocks {

@@ -24,7 +24,7 @@ pub(super) struct ServiceKeyDto {
     /// What it may be used for.
     #[schema(example = json!(["usage:write", "quota:write"]))]
     scopes: Vec<&'static str>,
-    /// The administrator by whose authority it acts.
+    /// The administrator who made it, under whom audit entries stand.
     #[schema(example = "cmb3x0f5e0000abcd1234efgh")]
     created_by: String,
     #[schema(format = DateTime, example = "2026-11-25T08:00:00.000Z")]
