@@ -178,3 +178,19 @@ async fn a_unit_of_work_can_travel_between_threads() {
     promoted.unwrap().unwrap().unwrap();
     assert_eq!(home.value("SELECT role FROM users").await, "admin");
 }
+
+#[tokio::test]
+async fn what_is_read_under_a_lock_is_newer_than_the_lock_whatever_the_databases_default() {
+    let home = Home::new().await;
+    home.add(&user("ada")).await;
+    home.add(&user("bob")).await;
+    let alter = "DO $$ BEGIN EXECUTE format(
+        'ALTER DATABASE %I SET default_transaction_isolation = ''repeatable read''', current_database()); END $$";
+    home.run(alter).await;
+    let mut unit = store(home.pool()).begin().await.unwrap();
+    unit.users().lock(&user_id("bob")).await.unwrap();
+    home.run("UPDATE users SET subscription_tier = 'free' WHERE id = 'ada'").await;
+    let ada = unit.users().lock(&user_id("ada")).await.unwrap().unwrap();
+    assert_eq!(ada.subscription_tier.as_str(), "free");
+    unit.commit().await.unwrap();
+}
