@@ -165,3 +165,56 @@ async fn what_people_do_is_left_in_their_timeline() {
     let told = app.value("SELECT data FROM user_activity WHERE action = 'sign_in_refused'").await;
     assert!(told.contains("wrong_password") && told.contains("127.0.0.1"), "{told}");
 }
+
+#[tokio::test]
+async fn an_account_has_no_more_sessions_than_the_setting_allows() {
+    let app = TestApp::builder().set("SUBTLE_SESSIONS_PER_USER", "2").start().await;
+    let first = app.person().await;
+    let second = first.sign_in(&app).await;
+    let third = second.sign_in(&app).await;
+    first.send(&app, "GET", "/v1/me").await.expect_problem(401, "invalid-token");
+    app.refresh(&first.refresh).await.expect_problem(401, "invalid-refresh-token");
+    let list = third.send(&app, "GET", "/v1/me/sessions").await.expect(200);
+    let ids: Vec<_> =
+        list.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [third.session.as_str(), second.session.as_str()]);
+}
+
+#[tokio::test]
+async fn an_administrator_ends_one_session_or_all_everywhere_and_the_trail_tells() {
+    let app = TestApp::builder().servers(2).start().await;
+    let admin = app.person_of_role("admin").await;
+    let ada = app.person().await;
+    let (second, third) = (ada.sign_in(&app).await, ada.sign_in(&app).await);
+    let path = format!("/v1/admin/users/{}/sessions", ada.id);
+    let one = format!("{path}/{}", ada.session);
+    admin.send(&app, "DELETE", &one).await.expect(204);
+    admin.send(&app, "DELETE", &one).await.expect_problem(404, "not-found");
+    ada.send(&app, "GET", "/v1/me").await.expect_problem(401, "invalid-token");
+    eventually("the other server knows", async || ada.send_to(&app, 1, "GET", "/v1/me").await.status == 401)
+        .await;
+    second.send(&app, "GET", "/v1/me").await.expect(200);
+    admin.send(&app, "DELETE", &format!("{path}/{}", admin.session)).await.expect_problem(404, "not-found");
+    admin.send(&app, "DELETE", &path).await.expect(204);
+    admin.send(&app, "DELETE", &path).await.expect(204);
+    for person in [&second, &third] {
+        person.send(&app, "GET", "/v1/me").await.expect_problem(401, "invalid-token");
+        app.refresh(&person.refresh).await.expect_problem(401, "invalid-refresh-token");
+    }
+    let trail = "SELECT string_agg(details->'about' #>> '{}', ' ' ORDER BY created_at, id) FROM audit_logs WHERE action = 'session.end'";
+    let told = app.value(trail).await;
+    assert_eq!(told, format!(r#"{{"sessionId": "{}"}} {{"sessions": "2"}}"#, ada.session));
+}
+
+#[tokio::test]
+async fn devices_have_the_names_that_people_know() {
+    let app = TestApp::start().await;
+    let ada = app.person().await;
+    let body = json!({"email": ada.email, "password": ada.password});
+    let login = app.request("POST", "/v1/auth/login").header(
+        "user-agent",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1",
+    );
+    let answer = Answer::of(login.json(&body)).await.expect(200);
+    assert_eq!(answer.str("/session/device"), "Safari on iPhone");
+}

@@ -4,6 +4,7 @@ mod authorize;
 mod change_quota;
 mod change_user;
 mod create_admin;
+mod end_sessions;
 mod look;
 mod person;
 
@@ -11,6 +12,7 @@ pub use authorize::{Forbidden, Privilege, Privileged, authorize};
 pub use change_quota::{ChangeQuotaError, LimitChange, change_quota};
 pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, erase_user};
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
+pub use end_sessions::{EndSessionsError, end_user_session, end_user_sessions};
 pub use look::{
     AuditPage, list_all_billing, list_audit, list_user_activity, list_user_billing, list_user_sessions,
     list_user_usage, list_users, show_stats, show_user, show_user_quota, summarize_user_usage,

@@ -20,6 +20,8 @@ vocabulary! {
         UserEnabled = "user.enable",
         /// A person was erased.
         UserDeleted = "user.delete",
+        /// Sessions of an account were ended.
+        SessionsEnded = "session.end",
         /// A note was written.
         NoteCreated = "note.create",
         /// A note was flagged, or its flag taken away.

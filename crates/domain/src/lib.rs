@@ -14,6 +14,7 @@ pub mod activity;
 pub mod audit;
 pub mod billing;
 pub mod decimal;
+pub mod device;
 pub mod directory;
 pub mod email;
 pub mod idempotency;

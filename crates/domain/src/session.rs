@@ -54,6 +54,8 @@ vocabulary! {
         Disabled = "disabled",
         /// The person was erased.
         Deleted = "deleted",
+        /// A newer one took its place: the account had as many as it may have.
+        Superseded = "superseded",
     }
 }
 
@@ -69,6 +71,8 @@ pub struct SessionPolicy {
     /// How long the parent of the current refresh token is answered with that same current token, so that a lost answer and
     /// parallel tabs sign nobody out.
     pub grace: TimeDelta,
+    /// Most live sessions of an account. A new one ends the one that was unused for longest.
+    pub most: u32,
 }
 
 impl Default for SessionPolicy {
@@ -78,6 +82,7 @@ impl Default for SessionPolicy {
             absolute: TimeDelta::days(90),
             idle: TimeDelta::days(30),
             grace: TimeDelta::seconds(10),
+            most: 100,
         }
     }
 }
@@ -170,6 +175,7 @@ mod tests {
         absolute: TimeDelta::days(90),
         idle: TimeDelta::days(30),
         grace: TimeDelta::seconds(10),
+        most: 100,
     };
 
     fn began() -> Timestamp {

@@ -16,7 +16,7 @@ pub(crate) use caller::{Admin, Authenticated, Support};
 pub(crate) use client::Client;
 pub(crate) use document::document;
 pub(crate) use limits::{PasswordLimit, TokenLimit};
-pub(crate) use path::Id;
+pub(crate) use path::{Id, Ids};
 pub(crate) use query::Params;
 pub(crate) use repeat::Repeat;
 pub(crate) use service::{ActivityWrite, Ledger, Program, QuotaWrite, UsageWrite};

@@ -37,6 +37,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(sessions::end)
         .service(sessions::end_others)
         .service(sessions::list_theirs)
+        .service(sessions::end_theirs)
+        .service(sessions::end_all_theirs)
         .service(activity::list_mine)
         .service(activity::summarize_mine)
         .service(activity::list_theirs)

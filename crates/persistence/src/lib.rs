@@ -6,7 +6,7 @@
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `usage`, `billing`,
 //! `service_keys`, `idempotency`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
-//! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
+//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a database up to date. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -22,6 +22,7 @@ mod activity;
 mod audit;
 mod audit_trail;
 mod billing;
+mod cleaner;
 mod directory;
 mod health;
 mod idempotency;
@@ -41,6 +42,7 @@ pub use activity::{ActivityWriter, PgActivityLog};
 pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, Unsealable};
 pub use audit_trail::PgAuditTrail;
 pub use billing::PgBilling;
+pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use limits::PgGuessLimiter;

@@ -8,7 +8,7 @@ mod rows;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text, Timestamptz};
 use diesel::{IntoSql, sql_query};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -42,6 +42,19 @@ const REVOKE_ALL_BUT: &str = "
 WITH ended AS (
     UPDATE sessions SET revoked_at = $1, revoked_reason = $2
     WHERE user_id = $3 AND id IS DISTINCT FROM $4 AND revoked_at IS NULL
+    RETURNING id
+)
+SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
+
+/// Ends the live sessions of a user but so many that were used last.
+const SUPERSEDE: &str = "
+WITH ended AS (
+    UPDATE sessions SET revoked_at = $1, revoked_reason = $2
+    WHERE user_id = $3 AND revoked_at IS NULL AND id IN (
+        SELECT id FROM sessions
+        WHERE user_id = $3 AND revoked_at IS NULL AND expires_at > $1 AND last_used_at > $4
+        ORDER BY last_used_at DESC, id DESC OFFSET $5
+    )
     RETURNING id
 )
 SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
@@ -146,6 +159,22 @@ impl Sessions for PgSessions {
             .bind::<Text, _>(session.as_str())
             .load(connection))?;
         Ok(!ended.is_empty())
+    }
+
+    async fn supersede(
+        &self,
+        user: &UserId,
+        policy: &SessionPolicy,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let ended: Vec<Ended> = once!(self.database, connection => sql_query(SUPERSEDE)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(RevocationReason::Superseded.as_str())
+            .bind::<Text, _>(user.as_str())
+            .bind::<Timestamptz, _>(now - policy.idle)
+            .bind::<BigInt, _>(i64::from(policy.most))
+            .load(connection))?;
+        ids(ended)
     }
 
     async fn live(

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
-use subtle_persistence::{ActivityWriter, AuditSealing, RevocationFeed, UsageWriters, migrations};
+use subtle_persistence::{
+    ActivityWriter, AuditSealing, Cleaning, PgCleaner, RevocationFeed, UsageWriters, migrations,
+};
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
 
@@ -19,6 +21,8 @@ use signals::{Signal, Signals};
 
 /// How long what was committed to the audit trail waits for its seal.
 const SEAL_EVERY: Duration = Duration::from_secs(2);
+/// How often what is long dead is taken away.
+const CLEAN_EVERY: Duration = Duration::from_mins(10);
 /// How long the start waits for what was revoked before it. Later than that, readiness waits for it.
 const CATCH_UP: Duration = Duration::from_secs(3);
 /// What is left of a stop's 30 seconds after the requests in flight: for the timeline's last entries…
@@ -34,6 +38,7 @@ struct Running {
     activity: ActivityWriter,
     usage: UsageWriters,
     sealing: AuditSealing,
+    cleaning: Cleaning,
 }
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -64,7 +69,7 @@ async fn run(
         running = start(settings, home, secrets) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage, sealing } = running;
+    let Running { server, readiness, feed, activity, usage, sealing, cleaning } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -82,6 +87,7 @@ async fn run(
     if timeout(LAST_ENTRIES, activity.close()).await.is_err() {
         tracing::warn!("the last entries of the activity log could not be written in time");
     }
+    cleaning.close().await;
     sealing.close().await;
     let _closed_by_the_end_of_the_process = timeout(LAST_WORDS, feed.stop()).await;
     served
@@ -93,6 +99,8 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
     let feed = wired.start_feed();
     let sealing = AuditSealing::start(wired.sealer, Arc::clone(&wired.ports.clock), SEAL_EVERY);
+    let cleaner = PgCleaner::new(wired.database.clone());
+    let cleaning = Cleaning::start(cleaner, Arc::clone(&wired.ports.clock), CLEAN_EVERY);
     let status = feed.status();
     if timeout(CATCH_UP, status.ready()).await.is_err() {
         tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
@@ -103,7 +111,7 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     announce::cautions(settings, server.address());
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
-    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing })
+    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing, cleaning })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

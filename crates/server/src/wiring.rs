@@ -115,6 +115,7 @@ fn policy(settings: &Settings) -> Policy {
             absolute: delta(settings.session_lifetime),
             idle: delta(settings.session_idle),
             grace: delta(settings.refresh_grace),
+            most: settings.sessions_per_user,
         },
         guesses: settings.limit(settings.limit_password_guesses),
         require_verified_email: settings.require_verified_email,

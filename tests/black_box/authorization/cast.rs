@@ -114,7 +114,7 @@ impl Stage {
     pub(super) async fn id_in(&self, operation: &Operation, owner: &Person) -> String {
         let (app, program) = (&self.app, &self.program);
         let made = match operation.path.as_str() {
-            path if path.contains("/sessions/") => return owner.session.clone(),
+            "/v1/me/sessions/{id}" => return owner.session.clone(),
             path if path.starts_with("/v1/usage/reservations/{id}") => {
                 let hold = json!({"userId": owner.id, "totalTokens": 1});
                 program.send_json(app, "POST", "/v1/usage/reservations", &hold).await
@@ -149,7 +149,10 @@ impl Stage {
         owner: &Person,
         id: &str,
     ) -> Answer {
-        let mut request = self.app.request(&operation.method, &operation.path.replace("{id}", id));
+        let mut request = self.app.request(
+            &operation.method,
+            &operation.path.replace("{id}", id).replace("{sessionId}", &owner.session),
+        );
         if let Some(caller) = caller {
             request = request.bearer_auth(&caller.access);
         }

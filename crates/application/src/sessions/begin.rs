@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use subtle_domain::Timestamp;
+use subtle_domain::ids::UserId;
 use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::{AccessClaims, AccessToken, RefreshToken};
 use subtle_domain::user::User;
@@ -44,6 +45,17 @@ pub(crate) fn new_session(
         client,
     };
     (session, token)
+}
+
+impl Ports {
+    /// Ends what an account has more than it may have, now that a session has begun. That it can't be done is no reason to refuse
+    /// the new one: the next sign-in tries again.
+    pub(crate) async fn make_room(&self, user: &UserId, now: Timestamp) {
+        match self.sessions.supersede(user, &self.policy.sessions, now).await {
+            Ok(ended) => self.learn_ended(ended, now),
+            Err(error) => tracing::warn!(%error, "superseded sessions could not be ended"),
+        }
+    }
 }
 
 /// Signs an access token for a session, that does not outlive it.

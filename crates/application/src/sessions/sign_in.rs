@@ -61,6 +61,7 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         if ports.sessions.begin(&session, &credentials.hash).await? {
             ports.forget_guesses(&command.email, &command.client).await;
             upgrade_hash(ports, &credentials, command.password).await;
+            ports.make_room(&credentials.user.id, now).await;
             ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
             return Ok(signed_in(ports, credentials.user, session, token, now));
         }

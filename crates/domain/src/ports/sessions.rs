@@ -32,6 +32,13 @@ pub trait Sessions: Send + Sync {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Ends a user's live sessions but those `policy.most` that were used last, tells all replicas, and names those that were ended.
+    async fn supersede(
+        &self,
+        user: &UserId,
+        policy: &SessionPolicy,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError>;
     /// A user's live sessions, last used first: at most `limit`, behind `after`.
     async fn live(
         &self,
@@ -64,6 +71,14 @@ pub trait Sessions: Send + Sync {
 pub trait SessionRepository: Send {
     /// Begins a session.
     async fn add(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// Ends a session and tells all replicas on commit; `false` if there is none or it was ended before.
+    async fn revoke(
+        &mut self,
+        user: &UserId,
+        session: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
     async fn revoke_all<'a>(
         &mut self,

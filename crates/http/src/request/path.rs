@@ -18,3 +18,20 @@ impl<T: TryFrom<String>> FromRequest for Id<T> {
         ready(id.map(Self).ok_or(ApiError::NotFound))
     }
 }
+
+/// The two identifiers of a path, in their order; likewise.
+pub(crate) struct Ids<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: TryFrom<String>, B: TryFrom<String>> FromRequest for Ids<A, B> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let texts = web::Path::<(String, String)>::extract(request).into_inner().ok();
+        let ids = texts.and_then(|texts| {
+            let (one, other) = texts.into_inner();
+            Some(Self(A::try_from(one).ok()?, B::try_from(other).ok()?))
+        });
+        ready(ids.ok_or(ApiError::NotFound))
+    }
+}

@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize};
 use subtle_application::Page;
 use subtle_domain::Timestamp;
+use subtle_domain::device;
 use subtle_domain::ids::SessionId;
 use subtle_domain::session::Session;
 use subtle_domain::user::User;
@@ -115,6 +116,9 @@ pub(super) struct SessionDto {
     /// With what it began.
     #[schema(example = "Subtle/1.0 (Macintosh)")]
     user_agent: Option<String>,
+    /// What people call a device that says that of itself; null where nothing can be told.
+    #[schema(example = "Subtle on Mac")]
+    device: Option<String>,
     /// Whether it is the one that asks.
     current: bool,
 }
@@ -128,6 +132,7 @@ impl SessionDto {
             expires_at: time(session.expires_at),
             ip_address: session.client.ip_address.map(|address| address.to_string()),
             user_agent: session.client.user_agent.clone(),
+            device: session.client.user_agent.as_deref().and_then(device::describe),
             current: asking == Some(&session.id),
         }
     }

@@ -1,5 +1,6 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get};
+use subtle_application::admin::EndSessionsError;
 use subtle_application::sessions::{self, EndSession};
 use subtle_application::{Ports, admin};
 use subtle_domain::ids::{SessionId, UserId};
@@ -7,7 +8,7 @@ use subtle_domain::ids::{SessionId, UserId};
 use super::dto::{List, ListQuery, SessionDto};
 use crate::cursor;
 use crate::problem::ApiError;
-use crate::request::{Authenticated, Id, Params, Support};
+use crate::request::{Admin, Authenticated, Id, Ids, Params, Support};
 
 /// See your sessions.
 #[utoipa::path(
@@ -81,4 +82,55 @@ pub(super) async fn end(
 pub(super) async fn end_others(ports: Data<Ports>, caller: Authenticated) -> Result<HttpResponse, ApiError> {
     sessions::end_others(&ports, &caller.0).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// End one of somebody's sessions.
+///
+/// For administrators. Its access tokens are refused within a second on every server.
+#[utoipa::path(
+    operation_id = "endUserSession",
+    tag = "admin",
+    params(
+        ("id" = String, Path, description = "Of an account"),
+        ("sessionId" = String, Path, description = "Of one of its sessions"),
+    ),
+    responses((status = 204, description = "The session is over")),
+    security(("accessToken" = []))
+)]
+#[delete("/v1/admin/users/{id}/sessions/{sessionId}")]
+pub(super) async fn end_theirs(
+    ports: Data<Ports>,
+    Admin { by, asked: Ids(id, session) }: Admin<Ids<UserId, SessionId>>,
+) -> Result<HttpResponse, ApiError> {
+    admin::end_user_session(&ports, &by, &id, &session).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// End all of somebody's sessions.
+///
+/// For administrators.
+#[utoipa::path(
+    operation_id = "endUserSessions",
+    tag = "admin",
+    params(("id" = String, Path, description = "Of an account")),
+    responses((status = 204, description = "They are signed in nowhere")),
+    security(("accessToken" = []))
+)]
+#[delete("/v1/admin/users/{id}/sessions")]
+pub(super) async fn end_all_theirs(
+    ports: Data<Ports>,
+    Admin { by, asked: Id(id) }: Admin<Id<UserId>>,
+) -> Result<HttpResponse, ApiError> {
+    admin::end_user_sessions(&ports, &by, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl From<EndSessionsError> for ApiError {
+    fn from(error: EndSessionsError) -> Self {
+        match error {
+            EndSessionsError::NotFound => Self::NotFound,
+            EndSessionsError::Forbidden(why) => why.into(),
+            EndSessionsError::Store(store) => Self::Store(store),
+        }
+    }
 }

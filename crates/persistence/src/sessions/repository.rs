@@ -10,8 +10,8 @@ use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::{SessionRepository, StoreError};
 use subtle_domain::session::{RevocationReason, Session};
 
-use super::rows::{NewRow, ids};
-use super::{CHANNEL, REVOKE_ALL_BUT};
+use super::rows::{Ended, NewRow, ids};
+use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT};
 use crate::schema::sessions;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -27,6 +27,22 @@ impl SessionRepository for PgUnitOfWork {
             .values(NewRow::from(session))
             .execute(connection))?;
         Ok(())
+    }
+
+    async fn revoke(
+        &mut self,
+        user: &UserId,
+        session: &SessionId,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ended: Vec<Ended> = step!(self, connection => sql_query(REVOKE)
+            .bind::<Timestamptz, _>(now)
+            .bind::<Text, _>(reason.as_str())
+            .bind::<Text, _>(user.as_str())
+            .bind::<Text, _>(session.as_str())
+            .load(connection))?;
+        Ok(!ended.is_empty())
     }
 
     async fn revoke_all<'a>(

@@ -6,6 +6,7 @@ mod accounts;
 mod activity;
 mod audit;
 mod billing;
+mod cleaner;
 mod directory;
 mod faults;
 mod idempotency;

@@ -279,3 +279,36 @@ async fn what_began_is_listed_from_the_last_ended_sessions_too_and_is_nobody_els
     assert_eq!(ids(Some((later(6), "b3".to_owned())), 2).await, ["b2", "b1"]);
     assert_eq!(sessions.begun(&user_id("nobody"), None, 10).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_new_session_supersedes_the_longest_unused_and_only_live_ones_count() {
+    let (home, sessions) = home().await;
+    for (id, used, user) in
+        [("s1", 3, "ada"), ("s2", 1, "ada"), ("s3", 4, "ada"), ("s4", 2, "ada"), ("b1", 0, "bob")]
+    {
+        home.add_session(&Session { last_used_at: later(used), ..session(id, user) }).await;
+    }
+    let (ada, now) = (user_id("ada"), later(10));
+    sessions.revoke(&ada, &session_id("s3"), RevocationReason::SignOut, now).await.unwrap();
+    let mut listener = home.listener().await;
+    let policy = SessionPolicy { most: 2, ..SessionPolicy::default() };
+    assert_eq!(sessions.supersede(&ada, &policy, now).await.unwrap(), [session_id("s2")]);
+    assert_eq!(heard(&mut listener, 1).await, ["s:s2"]);
+    assert_eq!(sessions.supersede(&ada, &policy, now).await.unwrap(), []);
+    let ended = "SELECT string_agg(id || ' ' || revoked_reason, ', ' ORDER BY id) FROM sessions WHERE revoked_at IS NOT NULL";
+    assert_eq!(home.value(ended).await, "s2 superseded, s3 sign_out");
+}
+
+#[tokio::test]
+async fn a_session_ends_within_a_unit_of_work_when_that_commits() {
+    let (home, _) = home().await;
+    home.add_session(&session("s1", "ada")).await;
+    let (ada, bob, s1) = (user_id("ada"), user_id("bob"), session_id("s1"));
+    let mut unit = store(home.pool()).begin().await.unwrap();
+    assert!(!unit.sessions().revoke(&bob, &s1, RevocationReason::Admin, later(1)).await.unwrap());
+    assert!(unit.sessions().revoke(&ada, &s1, RevocationReason::Admin, later(1)).await.unwrap());
+    assert!(!unit.sessions().revoke(&ada, &s1, RevocationReason::Admin, later(2)).await.unwrap());
+    assert_eq!(home.value("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").await, "1");
+    unit.commit().await.unwrap();
+    assert_eq!(home.value("SELECT revoked_reason FROM sessions").await, "admin");
+}

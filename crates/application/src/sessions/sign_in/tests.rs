@@ -2,7 +2,9 @@ use super::*;
 use crate::Policy;
 use crate::test_ports::{Mocks, NOW, ada};
 use chrono::TimeDelta;
+use subtle_domain::ids::SessionId;
 use subtle_domain::password::PasswordHash;
+use subtle_domain::ports::Revocation;
 use subtle_domain::throttle::Rate;
 use subtle_domain::user::User;
 
@@ -30,8 +32,18 @@ fn knowing(user: User, verified: bool) -> Mocks {
 }
 
 #[tokio::test]
-async fn the_right_password_begins_a_session() {
+async fn the_right_password_begins_a_session_and_what_is_one_too_many_ends() {
     let mut mocks = knowing(ada(), true);
+    let oldest = SessionId::parse("s-old").unwrap();
+    let superseded = oldest.clone();
+    mocks
+        .sessions
+        .expect_supersede()
+        .withf(|user, policy, _| *user == ada().id && policy.most == 100)
+        .times(1)
+        .return_once(move |_, _, _| Ok(vec![superseded]));
+    let ended = [Revocation::Session(oldest)];
+    mocks.revocations.expect_learn().withf(move |learned, _| learned == ended).times(1).return_const(());
     mocks.passwords.expect_is_outdated().return_const(false);
     mocks
         .sessions
@@ -115,6 +127,8 @@ async fn the_right_password_forgets_the_guesses() {
     mocks.guesses.expect_clear().times(2).returning(|_| Ok(()));
     mocks.passwords.expect_is_outdated().return_const(false);
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
+    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
+    mocks.revocations.expect_learn().return_const(());
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
 }
@@ -135,6 +149,8 @@ async fn a_cheaper_hash_is_upgraded_if_it_still_is_the_one_that_was_verified() {
         .times(1)
         .returning(|_, _, _| Ok(true));
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
+    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
+    mocks.revocations.expect_learn().return_const(());
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
 }

@@ -1,0 +1,63 @@
+//! What is long dead goes, and nothing else.
+
+use chrono::TimeDelta;
+use diesel_async::SimpleAsyncConnection;
+use subtle_persistence::PgCleaner;
+
+use crate::support::{Home, start};
+
+/// Rows that ended so many days before the start, each named after its table and that number.
+async fn with_dead() -> Home {
+    let home = Home::of_three().await;
+    let at = |days: i64| (start() - TimeDelta::days(days)).to_rfc3339();
+    for days in [-30, 1, 6, 8, 34, 36] {
+        let end = at(days);
+        home.run(&format!(
+            "INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at)
+                VALUES ('expired {days}', 'ada', 'e{days}', '{end}'::timestamptz - interval '1 day', '{end}');
+             INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at, revoked_at, revoked_reason)
+                VALUES ('ended {days}', 'ada', 'r{days}', '{end}'::timestamptz - interval '1 day', '2100-01-01', '{end}', 'user');
+             INSERT INTO idempotency_keys (caller, key, fingerprint, created_at, answer)
+                VALUES ('key:k', 'key {days}', '', '{end}', 'x');
+             INSERT INTO usage_reservations (user_id, id, request_count, total_tokens, total_cost, created_at, expires_at)
+                VALUES ('ada', 'hold {days}', 1, 1, 1, '{end}'::timestamptz - interval '1 hour', '{end}')"
+        ))
+        .await;
+    }
+    home
+}
+
+const LEFT: &str = "
+    SELECT string_agg(id, ', ' ORDER BY id COLLATE \"C\") FROM (
+        SELECT id FROM sessions UNION ALL SELECT key FROM idempotency_keys UNION ALL SELECT id FROM usage_reservations
+    ) AS rows";
+
+#[tokio::test]
+async fn what_ended_long_ago_is_taken_away() {
+    let home = with_dead().await;
+    assert_eq!(PgCleaner::new(home.pool()).clean(start()).await.unwrap(), 3 + 3 + 4 + 1);
+    assert_eq!(
+        home.value(LEFT).await,
+        "ended -30, ended 1, ended 6, expired -30, expired 1, expired 6, \
+         hold -30, hold 1, hold 34, hold 6, hold 8, key -30, key 1"
+    );
+    assert_eq!(PgCleaner::new(home.pool()).clean(start()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn many_go_in_batches_over_several_servers_and_nobody_waits() {
+    let home = Home::of_three().await;
+    home.run(
+        "INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at)
+         SELECT 's' || n, 'ada', 't' || n, '2020-01-01', '2020-01-02' FROM generate_series(1, 2500) AS n",
+    )
+    .await;
+    let mut holder = home.connection().await;
+    holder.batch_execute("BEGIN; SELECT FROM sessions WHERE id = 's7' FOR UPDATE").await.unwrap();
+    let clean = || async { PgCleaner::new(home.pool()).clean(start()).await.unwrap() };
+    let (one, other) = tokio::join!(clean(), clean());
+    assert_eq!(one + other, 2_499);
+    assert_eq!(home.first_column("SELECT id FROM sessions").await, ["s7"]);
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(clean().await, 1);
+}

@@ -1,0 +1,7 @@
+SET LOCAL lock_timeout = '5s';
+
+UPDATE sessions SET revoked_reason = 'user' WHERE revoked_reason = 'superseded';
+ALTER TABLE sessions DROP CONSTRAINT valid_revoked_reason;
+ALTER TABLE sessions ADD CONSTRAINT valid_revoked_reason CHECK (
+    revoked_reason IN ('sign_out', 'user', 'admin', 'reuse', 'password_change', 'disabled', 'deleted')
+);
