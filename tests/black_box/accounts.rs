@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Person, TestApp, fresh_email};
+use crate::support::{Person, TestApp, eventually, fresh_email};
 
 #[tokio::test]
 async fn who_signs_up_is_signed_in_and_sees_themselves() {
@@ -172,4 +172,45 @@ async fn who_leaves_is_erased_and_the_books_stay() {
     assert!(!row.contains(&ada.email) && !row.contains("Lovelace") && !row.contains("$2b$"), "{row}");
     let again = json!({"email": ada.email, "password": Person::PASSWORD});
     app.post("/v1/auth/register", &again).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_is_sensitive_asks_for_a_sign_in_that_is_not_old() {
+    let app = TestApp::builder().set("SUBTLE_FRESH_SIGN_IN", "2s").start().await;
+    let ada = app.person().await;
+    let change = json!({"currentPassword": ada.password, "newPassword": "another secret 9"});
+    eventually("the sign-in is too old", async || {
+        ada.send_json(
+            &app,
+            "POST",
+            "/v1/me/password",
+            &json!({"currentPassword": "x", "newPassword": "another secret 9"}),
+        )
+        .await
+        .str("/type")
+        .ends_with("reauthentication-required")
+    })
+    .await;
+    let refused = ada.send_json(&app, "POST", "/v1/me/password", &change).await;
+    refused.expect_problem(403, "reauthentication-required");
+    ada.send(&app, "DELETE", "/v1/me").await.expect_problem(403, "reauthentication-required");
+    // A refresh shows nothing.
+    let refreshed = Person::of(&app.refresh(&ada.refresh).await.expect(200), &ada.password);
+    refreshed.send(&app, "DELETE", "/v1/me").await.expect_problem(403, "reauthentication-required");
+    let wrong = json!({"password": "something else"});
+    refreshed
+        .send_json(&app, "POST", "/v1/auth/reauthenticate", &wrong)
+        .await
+        .expect_problem(403, "wrong-password");
+    let right = json!({"password": ada.password});
+    let renewed = refreshed.send_json(&app, "POST", "/v1/auth/reauthenticate", &right).await.expect(200);
+    let fresh = Person { access: renewed.str("/accessToken").to_owned(), ..refreshed.clone() };
+    fresh.send_json(&app, "POST", "/v1/me/password", &change).await.expect(204);
+    // The session remembers it.
+    let refreshed = Person::of(&app.refresh(&refreshed.refresh).await.expect(200), "another secret 9");
+    refreshed.send(&app, "GET", "/v1/me").await.expect(200);
+    let again = json!({"password": "another secret 9"});
+    let renewed = refreshed.send_json(&app, "POST", "/v1/auth/reauthenticate", &again).await.expect(200);
+    let fresh = Person { access: renewed.str("/accessToken").to_owned(), ..refreshed };
+    fresh.send(&app, "DELETE", "/v1/me").await.expect(204);
 }

@@ -85,6 +85,11 @@ async fn a_full_queue_of_passwords_refuses_in_a_moment_and_loses_nobody_in_it() 
 async fn a_lock_on_the_only_connection_is_told_in_time_and_forgotten_at_once() {
     let app = TestApp::builder().database("connection_limit=1").start().await;
     let ada = app.person().await;
+    // The timeline's writer would wait for the lock too, with the only connection.
+    eventually("the sign-up is in the timeline", async || {
+        app.value("SELECT count(*) FROM user_activity").await == "1"
+    })
+    .await;
     let holder = app.connect().await;
     holder.batch_execute("BEGIN; LOCK TABLE users").await.unwrap();
     let calls = join_all((0..8).map(|_| timed(ada.send(&app, "GET", "/v1/me"))));

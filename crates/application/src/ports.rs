@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, Clock, Directory, GuessLimiter, Health,
     IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions,
@@ -15,16 +16,30 @@ use crate::Limits;
 use crate::service_keys::KeyCache;
 
 /// The operator's choices that use cases follow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// How long sessions and tokens live.
     pub sessions: SessionPolicy,
     /// How many guesses at one account's password are evaluated; `None` where load tests switch the limits off.
     pub guesses: Option<Rate>,
+    /// How old a sign-in may be for what is sensitive.
+    pub fresh_sign_in: TimeDelta,
     /// Whether an address must have been verified before its owner may sign in.
     pub require_verified_email: bool,
     /// How much each tier may use in a month.
     pub tier_limits: TierLimits,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            sessions: SessionPolicy::default(),
+            guesses: None,
+            fresh_sign_in: TimeDelta::minutes(15),
+            require_verified_email: false,
+            tier_limits: TierLimits::default(),
+        }
+    }
 }
 
 /// The ports, and the policy.

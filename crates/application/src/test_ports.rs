@@ -154,6 +154,7 @@ pub(crate) fn session() -> Session {
         digest: digest(&token(generation)),
         salt: vec![7; 16],
         created_at: NOW,
+        authenticated_at: NOW,
         expires_at: NOW + SessionPolicy::default().absolute,
         last_used_at: NOW,
         revoked_at: None,
@@ -163,5 +164,6 @@ pub(crate) fn session() -> Session {
 
 /// Ada, by her session `s1`.
 pub(crate) fn caller() -> Caller {
-    Caller { user_id: ada().id, session_id: session().id, client: ClientInfo::default() }
+    let (user_id, session_id) = (ada().id, session().id);
+    Caller { user_id, session_id, authenticated_at: NOW, client: ClientInfo::default() }
 }

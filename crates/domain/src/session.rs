@@ -111,6 +111,8 @@ pub struct Session {
     pub salt: Vec<u8>,
     /// When it began.
     pub created_at: Timestamp,
+    /// When its owner last showed that it is them, by a password. Refreshing never moves it.
+    pub authenticated_at: Timestamp,
     /// When it ends at the latest. Refreshing never moves it.
     pub expires_at: Timestamp,
     /// When its current refresh token was made.
@@ -190,6 +192,7 @@ mod tests {
             digest: TokenDigest::new("00"),
             salt: vec![0; 16],
             created_at: began(),
+            authenticated_at: began(),
             expires_at: began() + POLICY.absolute,
             last_used_at: began(),
             revoked_at: None,

@@ -59,6 +59,8 @@ pub struct AccessClaims {
     pub role: Role,
     /// `jti`.
     pub token_id: TokenId,
+    /// `auth_time`: when the owner last showed that it is them (`OpenID` Connect Core, 2).
+    pub authenticated_at: Timestamp,
     /// `iat` and `nbf`.
     pub issued_at: Timestamp,
     /// `exp`.

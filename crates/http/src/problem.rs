@@ -98,6 +98,8 @@ pub(crate) enum ApiError {
     InvalidRefreshToken,
     #[error("{0}")]
     Forbidden(String),
+    #[error("the sign-in is too old for this: POST /v1/auth/reauthenticate")]
+    SignInTooOld,
     #[error("the account is disabled")]
     AccountDisabled,
     #[error("the address must be verified first")]
@@ -160,6 +162,9 @@ impl ApiError {
                 (StatusCode::UNAUTHORIZED, "invalid-refresh-token", "The refresh token is not valid")
             }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This is not permitted"),
+            Self::SignInTooOld => {
+                (StatusCode::FORBIDDEN, "reauthentication-required", "Show again that it is you")
+            }
             Self::AccountDisabled => (StatusCode::FORBIDDEN, "account-disabled", "The account is disabled"),
             Self::EmailUnverified => {
                 (StatusCode::FORBIDDEN, "email-unverified", "The address is not verified")

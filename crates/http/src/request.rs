@@ -12,7 +12,7 @@ mod service;
 mod text;
 
 pub(crate) use body::{Json, JsonOrLines, parse_item};
-pub(crate) use caller::{Admin, Authenticated, Support};
+pub(crate) use caller::{Admin, Authenticated, FreshlySignedIn, Support};
 pub(crate) use client::Client;
 pub(crate) use document::document;
 pub(crate) use limits::{PasswordLimit, TokenLimit};

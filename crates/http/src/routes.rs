@@ -29,6 +29,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(auth::login)
         .service(auth::refresh)
         .service(auth::logout)
+        .service(auth::reauthenticate)
         .service(me::show)
         .service(me::change)
         .service(me::erase)

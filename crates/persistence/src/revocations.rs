@@ -119,6 +119,7 @@ mod tests {
             session_id: SessionId::parse(session).unwrap(),
             role: Role::User,
             token_id: TokenId::parse("t").unwrap(),
+            authenticated_at: start(),
             issued_at: start(),
             expires_at: start() + TimeDelta::minutes(15),
         }

@@ -124,6 +124,7 @@ diesel::table! {
         last_used_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         revoked_reason -> Nullable<Text>,
+        authenticated_at -> Nullable<Timestamptz>,
     }
 }
 

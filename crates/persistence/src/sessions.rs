@@ -93,6 +93,7 @@ impl Sessions for PgSessions {
                 row.user_agent.into_sql::<Nullable<Text>>(),
                 row.ip_address.as_deref().into_sql::<Nullable<Text>>(),
                 row.last_used_at.into_sql::<Timestamptz>(),
+                Some(row.authenticated_at).into_sql::<Nullable<Timestamptz>>(),
             ))
             .for_share()
             .insert_into(sessions::table)
@@ -107,6 +108,7 @@ impl Sessions for PgSessions {
                 sessions::user_agent,
                 sessions::ip_address,
                 sessions::last_used_at,
+                sessions::authenticated_at,
             ))
             .execute(connection))?;
         Ok(begun == 1)
@@ -159,6 +161,23 @@ impl Sessions for PgSessions {
             .bind::<Text, _>(session.as_str())
             .load(connection))?;
         Ok(!ended.is_empty())
+    }
+
+    async fn authenticated(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let row: Option<SessionRow> = repeatable!(self.database, connection => diesel::update(sessions::table)
+            .filter(sessions::id.eq(session.as_str()))
+            .filter(sessions::user_id.eq(user.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .set(sessions::authenticated_at.eq(now))
+            .returning(SessionRow::as_returning())
+            .get_result(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(Session::try_from).transpose()
     }
 
     async fn supersede(

@@ -149,6 +149,8 @@ settings! {
             "Life of a session that is not used", |text| time(text, SECOND, 3650 * DAY);
         Open session_lifetime: Duration = "90d", "TIME",
             "Life of a session, however much it is used", |text| time(text, SECOND, 3650 * DAY);
+        Open fresh_sign_in: Duration = "15m", "TIME",
+            "How old a sign-in may be for what is sensitive: password, address, deletion, export", |text| time(text, SECOND, 3650 * DAY);
         Open sessions_per_user: u32 = "100", "NUMBER",
             "Most live sessions of an account; a new one ends the longest unused", |text| count(text, 1, 10_000);
         Open require_verified_email: bool = "false", "true|false",

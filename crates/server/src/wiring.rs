@@ -118,6 +118,7 @@ fn policy(settings: &Settings) -> Policy {
             most: settings.sessions_per_user,
         },
         guesses: settings.limit(settings.limit_password_guesses),
+        fresh_sign_in: delta(settings.fresh_sign_in),
         require_verified_email: settings.require_verified_email,
         tier_limits: TierLimits {
             free: settings.quota_free.clone(),

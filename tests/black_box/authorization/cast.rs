@@ -172,6 +172,7 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
         ("POST", "/v1/auth/register") => json!({"email": fresh_email(), "password": Person::PASSWORD}),
         ("POST", "/v1/auth/login") => json!({"email": owner.email, "password": owner.password}),
         ("POST", "/v1/auth/refresh" | "/v1/auth/logout") => json!({"refreshToken": owner.refresh}),
+        ("POST", "/v1/auth/reauthenticate") => json!({"password": caller.password}),
         ("PATCH", "/v1/me") => json!({"fullName": "Augusta"}),
         ("POST", "/v1/me/password") => {
             json!({"currentPassword": caller.password, "newPassword": "another secret 9"})

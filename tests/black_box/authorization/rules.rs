@@ -22,6 +22,7 @@ pub(super) fn rule(operation: &Operation) -> Who {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("POST", "/v1/auth/register" | "/v1/auth/login" | "/v1/auth/refresh" | "/v1/auth/logout")
         | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
+        ("POST", "/v1/auth/reauthenticate") => Who::SignedIn,
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
         (
             "GET",

@@ -7,7 +7,7 @@ use subtle_domain::user::Standing;
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::Caller;
+use crate::sessions::{Caller, FreshCaller};
 
 /// A new password, and the one it takes the place of.
 #[derive(Debug, Clone)]
@@ -41,9 +41,10 @@ pub enum ChangePasswordError {
 /// Changes the caller's password and ends all their other sessions (ASVS 7.4.3).
 pub async fn change_password(
     ports: &Ports,
-    caller: &Caller,
+    caller: &FreshCaller,
     command: ChangePassword,
 ) -> Result<(), ChangePasswordError> {
+    let caller = caller.caller();
     let now = ports.clock.now();
     let credentials = ports.accounts.credentials(&caller.user_id).await?;
     let credentials = credentials
@@ -91,7 +92,8 @@ async fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_ports::{self, ada, caller};
+    use crate::sessions::fresh;
+    use crate::test_ports::{self, ada};
     use subtle_domain::email::EmailAddress;
     use subtle_domain::ids::SessionId;
     use subtle_domain::ports::{Credentials, MockUnit, Revocation};
@@ -133,7 +135,7 @@ mod tests {
             .times(1)
             .return_const(());
         mocks.expect_activity(&[ActivityAction::PasswordChanged]);
-        change_password(&mocks.ports(), &caller(), command()).await.unwrap();
+        change_password(&mocks.ports(), &fresh(), command()).await.unwrap();
         assert!(test_ports::was(&committed));
     }
 
@@ -141,7 +143,7 @@ mod tests {
     async fn a_wrong_current_password_changes_nothing_and_is_remembered() {
         let mut mocks = knowing(false);
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
-        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        let refused = change_password(&mocks.ports(), &fresh(), command()).await;
         assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
     }
 
@@ -161,7 +163,7 @@ mod tests {
             .times(1)
             .returning(move |_, _, _| Ok(Err(wait)));
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
-        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        let refused = change_password(&mocks.ports(), &fresh(), command()).await;
         assert!(matches!(refused, Err(ChangePasswordError::TooManyGuesses(_))));
     }
 
@@ -171,7 +173,7 @@ mod tests {
         let mut unit = MockUnit::default();
         unit.users.expect_replace_hash().returning(|_, _, _, _| Ok(false));
         let committed = mocks.expect_unit(unit);
-        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        let refused = change_password(&mocks.ports(), &fresh(), command()).await;
         assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
         assert!(!test_ports::was(&committed));
     }
@@ -182,7 +184,7 @@ mod tests {
         let user = User { disabled_at: Some(test_ports::NOW), ..ada() };
         let hash = PasswordHash::tombstone();
         mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
-        let refused = change_password(&mocks.ports(), &caller(), command()).await;
+        let refused = change_password(&mocks.ports(), &fresh(), command()).await;
         assert!(matches!(refused, Err(ChangePasswordError::Closed)));
     }
 }

@@ -5,7 +5,7 @@ use subtle_domain::user::{Standing, User};
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::Caller;
+use crate::sessions::FreshCaller;
 
 /// Why nobody was erased.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,8 @@ pub enum EraseError {
 
 /// Erases the caller: the account becomes a tombstone to which ledger and usage stay attached, and everything else that is
 /// about the person is deleted.
-pub async fn erase_own_account(ports: &Ports, caller: &Caller) -> Result<(), EraseError> {
+pub async fn erase_own_account(ports: &Ports, caller: &FreshCaller) -> Result<(), EraseError> {
+    let caller = caller.caller();
     let now = ports.clock.now();
     let erased = again(|| async {
         let mut unit = ports.store.begin().await?;
@@ -61,7 +62,8 @@ pub(crate) async fn erase_within(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_ports::{self, NOW, ada, caller};
+    use crate::sessions::fresh;
+    use crate::test_ports::{self, NOW, ada};
     use subtle_domain::ports::MockUnit;
     use subtle_domain::user::Role;
 
@@ -89,7 +91,7 @@ mod tests {
             .withf(|learned, _| learned == [Revocation::User(ada().id)])
             .times(1)
             .return_const(());
-        erase_own_account(&mocks.ports(), &caller()).await.unwrap();
+        erase_own_account(&mocks.ports(), &fresh()).await.unwrap();
         assert!(test_ports::was(&committed));
     }
 
@@ -99,7 +101,7 @@ mod tests {
         let mut unit = MockUnit::default();
         unit.users.expect_lock().returning(|_| Ok(Some(User { role: Role::Admin, ..ada() })));
         let committed = mocks.expect_unit(unit);
-        let refused = erase_own_account(&mocks.ports(), &caller()).await;
+        let refused = erase_own_account(&mocks.ports(), &fresh()).await;
         assert!(matches!(refused, Err(EraseError::Administrator)));
         assert!(!test_ports::was(&committed));
     }
@@ -110,7 +112,7 @@ mod tests {
         let mut unit = MockUnit::default();
         unit.users.expect_lock().returning(|_| Ok(Some(User { disabled_at: Some(NOW), ..ada() })));
         let committed = mocks.expect_unit(unit);
-        let refused = erase_own_account(&mocks.ports(), &caller()).await;
+        let refused = erase_own_account(&mocks.ports(), &fresh()).await;
         assert!(matches!(refused, Err(EraseError::Closed)));
         assert!(!test_ports::was(&committed));
     }

@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::token::InvalidAccessToken;
@@ -12,6 +13,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The session that they came with.
     pub session_id: SessionId,
+    /// When they last showed that it is them, as far as their token says.
+    pub authenticated_at: Timestamp,
     /// Where they come from.
     pub client: ClientInfo,
 }
@@ -31,7 +34,12 @@ pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Ca
     if ports.revocations.covers(&claims) {
         return Err(InvalidAccessToken::Revoked);
     }
-    Ok(Caller { user_id: claims.user_id, session_id: claims.session_id, client })
+    Ok(Caller {
+        user_id: claims.user_id,
+        session_id: claims.session_id,
+        authenticated_at: claims.authenticated_at,
+        client,
+    })
 }
 
 #[cfg(test)]
@@ -48,6 +56,7 @@ mod tests {
             session_id: SessionId::parse("s1").unwrap(),
             role: Role::User,
             token_id: TokenId::parse("t1").unwrap(),
+            authenticated_at: NOW,
             issued_at: NOW,
             expires_at: NOW + TimeDelta::minutes(15),
         }
@@ -79,6 +88,7 @@ mod tests {
     fn a_token_made_for_a_longer_life_than_is_configured_now_is_refused() {
         let mut ports = test_ports::Mocks::default();
         let old = AccessClaims {
+            authenticated_at: NOW - TimeDelta::hours(2),
             issued_at: NOW - TimeDelta::hours(2),
             expires_at: NOW + TimeDelta::hours(22),
             ..claims()

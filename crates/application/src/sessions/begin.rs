@@ -39,6 +39,7 @@ pub(crate) fn new_session(
         digest: ports.refresh_tokens.digest(&token),
         salt,
         created_at: now,
+        authenticated_at: now,
         expires_at: now + ports.policy.sessions.absolute,
         last_used_at: now,
         revoked_at: None,
@@ -66,14 +67,29 @@ pub(crate) fn signed_in(
     refresh_token: RefreshToken,
     now: Timestamp,
 ) -> SignedIn {
+    let Renewed { access_token, expires_in } = renewed(ports, &user, &session, now);
+    SignedIn { user, session, access_token, expires_in, refresh_token }
+}
+
+/// An access token in place of an older one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// Opens everything else, for a short time.
+    pub access_token: AccessToken,
+    /// For how long.
+    pub expires_in: TimeDelta,
+}
+
+pub(super) fn renewed(ports: &Ports, user: &User, session: &Session, now: Timestamp) -> Renewed {
     let expires_at = session.expires_at.min(now + ports.policy.sessions.access_token);
     let access_token = ports.access_tokens.sign(&AccessClaims {
         user_id: user.id.clone(),
         session_id: session.id.clone(),
         role: user.role,
         token_id: ports.ids.token_id(),
+        authenticated_at: session.authenticated_at,
         issued_at: now,
         expires_at,
     });
-    SignedIn { user, session, access_token, expires_in: expires_at - now, refresh_token }
+    Renewed { access_token, expires_in: expires_at - now }
 }

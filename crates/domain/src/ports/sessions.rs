@@ -32,6 +32,13 @@ pub trait Sessions: Send + Sync {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Notes that the owner of a session has shown that it is them; the session, if it is not ended.
+    async fn authenticated(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
     /// Ends a user's live sessions but those `policy.most` that were used last, tells all replicas, and names those that were ended.
     async fn supersede(
         &self,

@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
 use subtle_application::Ports;
 use subtle_application::admin::{Forbidden, Privilege, Privileged, authorize};
-use subtle_application::sessions::{Caller, authenticate};
+use subtle_application::sessions::{Caller, FreshCaller, SignInTooOld, authenticate, step_up};
 
 use super::client;
 use super::text::only;
@@ -23,6 +23,19 @@ impl FromRequest for Authenticated {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).map(Self))
+    }
+}
+
+/// Somebody with an access token in force who has signed in lately, for what is sensitive.
+pub(crate) struct FreshlySignedIn(pub(crate) FreshCaller);
+
+impl FromRequest for FreshlySignedIn {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let fresh = || Ok(Self(step_up(ports(request)?, caller(request)?)?));
+        ready(fresh())
     }
 }
 
@@ -100,5 +113,11 @@ impl From<Forbidden> for ApiError {
             Forbidden::Role(_) => Self::Forbidden(error.to_string()),
             Forbidden::Store(store) => Self::Store(store),
         }
+    }
+}
+
+impl From<SignInTooOld> for ApiError {
+    fn from(_: SignInTooOld) -> Self {
+        Self::SignInTooOld
     }
 }

@@ -3,7 +3,9 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use subtle_application::Ports;
 use subtle_application::accounts::{self, Register, RegisterError};
-use subtle_application::sessions::{self, RefreshError, SignIn, SignInError, SignedIn};
+use subtle_application::sessions::{
+    self, ReauthenticateError, RefreshError, Renewed, SignIn, SignInError, SignedIn,
+};
 use subtle_domain::email::EmailAddress;
 use subtle_domain::password::{Password, PasswordAttempt};
 use subtle_domain::text::FullName;
@@ -11,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::dto::{SessionDto, UserDto};
 use crate::problem::{ApiError, FieldErrors};
-use crate::request::{Client, Json, PasswordLimit, TokenLimit};
+use crate::request::{Authenticated, Client, Json, PasswordLimit, TokenLimit};
 
 /// What somebody tells of themselves to get an account.
 #[derive(Deserialize, ToSchema)]
@@ -196,6 +198,78 @@ impl From<RegisterError> for ApiError {
             RegisterError::AddressTaken => Self::AddressTaken,
             RegisterError::Busy(busy) => Self::Busy(busy),
             RegisterError::Store(store) => Self::Store(store),
+        }
+    }
+}
+
+/// A password, from somebody who is signed in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReauthenticateRequest {
+    #[schema(example = "correct horse battery staple")]
+    password: String,
+}
+
+/// An access token in place of an older one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RenewedDto {
+    /// Of the same session.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2ln")]
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Life of the access token, in seconds.
+    #[schema(example = 900)]
+    expires_in: i64,
+}
+
+impl From<Renewed> for RenewedDto {
+    fn from(renewed: Renewed) -> Self {
+        Self {
+            access_token: renewed.access_token.expose().to_owned(),
+            token_type: "Bearer",
+            expires_in: renewed.expires_in.num_seconds(),
+        }
+    }
+}
+
+/// Show again that it is you.
+///
+/// What is sensitive (password, deletion) asks for a sign-in that is not old. The answer's access token says so, and what the session
+/// is refreshed to says so too; the refresh token stays as it is.
+#[utoipa::path(
+    operation_id = "reauthenticate",
+    tag = "auth",
+    request_body = ReauthenticateRequest,
+    responses(
+        (status = 200, description = "The sign-in is fresh again", body = RenewedDto),
+        (status = 403, description = "The password is wrong"),
+        (status = 429, description = "Too many guesses at this account, or from this address"),
+    ),
+    security(("accessToken" = []))
+)]
+#[post("/v1/auth/reauthenticate")]
+pub(super) async fn reauthenticate(
+    _counted: PasswordLimit,
+    ports: Data<Ports>,
+    caller: Authenticated,
+    body: Json<ReauthenticateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let password = PasswordAttempt::new(&body.0.password);
+    let renewed = sessions::reauthenticate(&ports, &caller.0, &password).await?;
+    Ok(HttpResponse::Ok().json(RenewedDto::from(renewed)))
+}
+
+impl From<ReauthenticateError> for ApiError {
+    fn from(error: ReauthenticateError) -> Self {
+        match error {
+            ReauthenticateError::WrongPassword => Self::WrongPassword,
+            ReauthenticateError::TooManyGuesses(after) => Self::TooManyRequests(after),
+            ReauthenticateError::Closed => Self::InvalidToken("the account is closed".to_owned()),
+            ReauthenticateError::Busy(busy) => Self::Busy(busy),
+            ReauthenticateError::Store(store) => Self::Store(store),
         }
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::dto::{UserDto, present};
 use crate::problem::{ApiError, FieldErrors};
-use crate::request::{Authenticated, Json, PasswordLimit};
+use crate::request::{Authenticated, FreshlySignedIn, Json, PasswordLimit};
 
 /// What people may change about themselves; `null` empties a field.
 #[derive(Deserialize, ToSchema)]
@@ -77,12 +77,13 @@ pub(super) async fn change(
     tag = "me",
     responses(
         (status = 204, description = "The person is erased"),
+        (status = 403, description = "The sign-in is too old: `reauthentication-required`"),
         (status = 409, description = "An administrator must be demoted by another one first"),
     ),
     security(("accessToken" = []))
 )]
 #[delete("/v1/me")]
-pub(super) async fn erase(ports: Data<Ports>, caller: Authenticated) -> Result<HttpResponse, ApiError> {
+pub(super) async fn erase(ports: Data<Ports>, caller: FreshlySignedIn) -> Result<HttpResponse, ApiError> {
     accounts::erase_own_account(&ports, &caller.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -96,7 +97,7 @@ pub(super) async fn erase(ports: Data<Ports>, caller: Authenticated) -> Result<H
     request_body = PasswordRequest,
     responses(
         (status = 204, description = "The password is changed"),
-        (status = 403, description = "The current password is wrong"),
+        (status = 403, description = "The current password is wrong, or the sign-in too old"),
         (status = 429, description = "Too many guesses at this account, or from this address"),
     ),
     security(("accessToken" = []))
@@ -105,7 +106,7 @@ pub(super) async fn erase(ports: Data<Ports>, caller: Authenticated) -> Result<H
 pub(super) async fn change_password(
     _counted: PasswordLimit,
     ports: Data<Ports>,
-    caller: Authenticated,
+    caller: FreshlySignedIn,
     body: Json<PasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let mut errors = FieldErrors::default();

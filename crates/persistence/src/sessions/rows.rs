@@ -25,6 +25,7 @@ pub(super) struct SessionRow {
     ip_address: Option<String>,
     last_used_at: Timestamp,
     revoked_at: Option<Timestamp>,
+    authenticated_at: Option<Timestamp>,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -38,6 +39,7 @@ impl TryFrom<SessionRow> for Session {
             digest: TokenDigest::new(row.refresh_token),
             salt: row.salt,
             created_at: row.created_at,
+            authenticated_at: row.authenticated_at.unwrap_or(row.created_at),
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
@@ -63,6 +65,7 @@ pub(super) struct NewRow<'a> {
     pub(super) user_agent: Option<&'a str>,
     pub(super) ip_address: Option<String>,
     pub(super) last_used_at: Timestamp,
+    pub(super) authenticated_at: Timestamp,
 }
 
 impl<'a> From<&'a Session> for NewRow<'a> {
@@ -78,6 +81,7 @@ impl<'a> From<&'a Session> for NewRow<'a> {
             user_agent: session.client.user_agent.as_deref(),
             ip_address: session.client.ip_address.map(|address| address.to_string()),
             last_used_at: session.last_used_at,
+            authenticated_at: session.authenticated_at,
         }
     }
 }

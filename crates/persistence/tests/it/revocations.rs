@@ -65,6 +65,7 @@ impl Replica {
             session_id: session_id(session),
             role: Role::User,
             token_id: TokenId::parse("t").unwrap(),
+            authenticated_at: start(),
             issued_at: start(),
             expires_at: start() + TOKEN_LIFE,
         })

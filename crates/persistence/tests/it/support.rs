@@ -277,6 +277,7 @@ pub(crate) fn session(id: &str, user: &str) -> Session {
         digest: TokenDigest::new(format!("digest of {id}")),
         salt: (0..16).collect(),
         created_at: start(),
+        authenticated_at: start(),
         expires_at: start() + SessionPolicy::default().absolute,
         last_used_at: start(),
         revoked_at: None,

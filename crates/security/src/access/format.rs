@@ -54,6 +54,9 @@ pub(super) struct Claims {
     nbf: i64,
     exp: i64,
     jti: String,
+    /// Tokens of a version before it have none: nothing sensitive is done with them.
+    #[serde(default)]
+    auth_time: i64,
 }
 
 /// One audience, as a text or in a list of one (RFC 7519, 4.1.3). The library would take any list that names ours.
@@ -77,6 +80,7 @@ impl Claims {
             nbf: issued_at,
             exp: claims.expires_at.timestamp(),
             jti: claims.token_id.as_str().to_owned(),
+            auth_time: claims.authenticated_at.timestamp(),
         }
     }
 
@@ -90,6 +94,7 @@ impl Claims {
             session_id: SessionId::parse(&self.sid).ok()?,
             role: Role::parse(&self.role)?,
             token_id: TokenId::parse(&self.jti).ok()?,
+            authenticated_at: Timestamp::from_timestamp(self.auth_time, 0)?,
             issued_at: Timestamp::from_timestamp(self.iat, 0)?,
             expires_at: Timestamp::from_timestamp(self.exp, 0)?,
         })

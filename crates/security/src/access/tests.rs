@@ -31,6 +31,7 @@ fn claims() -> AccessClaims {
         session_id: SessionId::parse("s1").unwrap(),
         role: Role::Support,
         token_id: TokenId::parse("t1").unwrap(),
+        authenticated_at: at(NOW - 60),
         issued_at: at(NOW),
         expires_at: at(NOW + 900),
     }
@@ -58,8 +59,9 @@ fn header() -> String {
 
 fn payload() -> String {
     format!(
-        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u1","sid":"s1","role":"support","iat":{NOW},"nbf":{NOW},"exp":{},"jti":"t1"}}"#,
-        NOW + 900
+        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u1","sid":"s1","role":"support","iat":{NOW},"nbf":{NOW},"exp":{},"jti":"t1","auth_time":{}}}"#,
+        NOW + 900,
+        NOW - 60
     )
 }
 
