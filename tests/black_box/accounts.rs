@@ -214,3 +214,36 @@ async fn what_is_sensitive_asks_for_a_sign_in_that_is_not_old() {
     let fresh = Person { access: renewed.str("/accessToken").to_owned(), ..refreshed };
     fresh.send(&app, "DELETE", "/v1/me").await.expect(204);
 }
+
+#[tokio::test]
+async fn an_export_holds_everything_about_the_person_in_pages_and_of_nobody_else() {
+    let app = TestApp::start().await;
+    let admin = app.person_of_role("admin").await;
+    let program = admin.program(&app).await;
+    let (ada, bob) = (app.person().await, app.person().await);
+    for person in [&ada, &bob] {
+        let told = json!({"events": [{"userId": person.id, "action": "export", "data": {"n": 1.50}}]});
+        program.send_json(&app, "POST", "/v1/activity", &told).await.expect(200);
+        let used = json!({"userId": person.id, "totalTokens": 1, "totalCost": "0.1"});
+        let events = json!({"events": vec![used; 600]});
+        program.send_json(&app, "POST", "/v1/usage/events", &events).await.expect(200);
+        let path = format!("/v1/admin/users/{}", person.id);
+        admin.send_json(&app, "PATCH", &path, &json!({"subscriptionTier": "pro"})).await.expect(200);
+        admin
+            .send_json(&app, "POST", &format!("{path}/notes"), &json!({"note": "a secret"}))
+            .await
+            .expect(201);
+    }
+    let export = ada.send(&app, "GET", "/v1/me/export").await.expect(200);
+    assert_eq!(export.str("/user/email"), ada.email);
+    assert_eq!(export.body["sessions"].as_array().unwrap().len(), 1);
+    let usage = export.body["usage"].as_array().unwrap();
+    let ids: std::collections::BTreeSet<_> = usage.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!((usage.len(), ids.len()), (600, 600));
+    let audit: Vec<_> = export.body["audit"].as_array().unwrap().iter().map(|row| &row["action"]).collect();
+    assert_eq!(audit, ["user.update"]);
+    assert!(export.text.contains(r#"{"n": 1.50}"#) && !export.text.contains("a secret"));
+    assert!(!export.text.contains(&bob.id) && !export.text.contains(&bob.email));
+    let empty = admin.send(&app, "GET", "/v1/me/export").await.expect(200);
+    assert_eq!(empty.body["billing"], json!([]));
+}

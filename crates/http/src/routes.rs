@@ -9,6 +9,7 @@ mod audit_logs;
 mod auth;
 mod billing;
 mod dto;
+mod export;
 mod health;
 mod jwks;
 mod me;
@@ -34,6 +35,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(me::change)
         .service(me::erase)
         .service(me::change_password)
+        .service(export::export)
         .service(sessions::list_mine)
         .service(sessions::end)
         .service(sessions::end_others)

@@ -141,7 +141,7 @@ impl From<NotRecorded> for ApiError {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Usage)]
-struct UsageDto {
+pub(super) struct UsageDto {
     #[schema(example = "cmb3x0f5e0003abcd1234efgh")]
     id: String,
     #[schema(example = 1)]

@@ -1,0 +1,126 @@
+use subtle_domain::Timestamp;
+use subtle_domain::activity::RecordedActivity;
+use subtle_domain::audit::{AuditQuery, RecordedAudit};
+use subtle_domain::billing::{BillingQuery, BillingRecord};
+use subtle_domain::ports::StoreError;
+use subtle_domain::session::Session;
+use subtle_domain::usage::UsageRow;
+use subtle_domain::user::{Standing, User};
+
+use crate::sessions::FreshCaller;
+use crate::{Page, Ports};
+
+/// How many rows are read at once.
+const TOGETHER: u32 = 500;
+
+/// A part of what is held about a person, beside the account itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportPart {
+    /// Sessions, ended ones too.
+    Sessions,
+    /// What happened on the account.
+    Activity,
+    /// Usage.
+    Usage,
+    /// Records of the ledger.
+    Billing,
+    /// Uses of privilege on the account.
+    Audit,
+}
+
+impl ExportPart {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [Self::Sessions, Self::Activity, Self::Usage, Self::Billing, Self::Audit];
+}
+
+/// A row of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a row of the part of its name")]
+pub enum ExportRow {
+    Session(Box<Session>),
+    Activity(RecordedActivity),
+    Usage(UsageRow),
+    Billing(BillingRecord),
+    Audit(RecordedAudit),
+}
+
+/// A place in a part: behind the row of that time and identifier.
+pub type ExportCursor = (Timestamp, String);
+
+/// Shows the caller their account, at the beginning of an export; `None` if it can't be used any more.
+pub async fn export_account(ports: &Ports, caller: &FreshCaller) -> Result<Option<User>, StoreError> {
+    let user = ports.accounts.find(&caller.caller().user_id).await?;
+    Ok(user.filter(|user| user.standing() == Standing::Active))
+}
+
+/// Shows the caller some of what is held about them, newest first.
+pub async fn export_part(
+    ports: &Ports,
+    caller: &FreshCaller,
+    part: ExportPart,
+    after: Option<ExportCursor>,
+) -> Result<Page<ExportRow, ExportCursor>, StoreError> {
+    let (user, reach) = (&caller.caller().user_id, Page::<ExportRow, ExportCursor>::reach(TOGETHER));
+    let own = Some(user.clone());
+    let rows = match part {
+        ExportPart::Sessions => rows(ports.sessions.begun(user, after, reach).await?, |session| {
+            ((session.created_at, session.id.to_string()), ExportRow::Session(Box::new(session)))
+        }),
+        ExportPart::Activity => rows(ports.timelines.activity(user, after, reach).await?, |row| {
+            ((row.at, row.id.clone()), ExportRow::Activity(row))
+        }),
+        ExportPart::Usage => rows(ports.usage.rows(user, after, reach).await?, |row| {
+            ((row.at, row.id.clone()), ExportRow::Usage(row))
+        }),
+        ExportPart::Billing => {
+            let query = BillingQuery { user_id: own, status: None };
+            rows(ports.billing.records(&query, after, reach).await?, |record| {
+                ((record.created_at, record.id.to_string()), ExportRow::Billing(record))
+            })
+        }
+        ExportPart::Audit => {
+            let query = AuditQuery { subject: own, ..AuditQuery::default() };
+            rows(ports.audit_trail.page(&query, after, reach).await?, |row| {
+                ((row.at, row.id.clone()), ExportRow::Audit(row))
+            })
+        }
+    };
+    let page = Page::of(rows, TOGETHER, |(place, _)| place.clone());
+    Ok(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next })
+}
+
+fn rows<T>(found: Vec<T>, placed: impl Fn(T) -> (ExportCursor, ExportRow)) -> Vec<(ExportCursor, ExportRow)> {
+    found.into_iter().map(placed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::fresh;
+    use crate::test_ports::{self, NOW, ada};
+    use chrono::TimeDelta;
+
+    fn row(number: i64) -> RecordedActivity {
+        let at = NOW - TimeDelta::seconds(number);
+        RecordedActivity { id: format!("a{number}"), action: "sign_in".to_owned(), data: None, at }
+    }
+
+    #[tokio::test]
+    async fn a_part_is_read_in_pages_and_is_the_callers_own() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks
+            .timelines
+            .expect_activity()
+            .withf(|user, after, limit| *user == ada().id && after.is_none() && *limit == 501)
+            .returning(|_, _, _| Ok((0..501).map(row).collect()));
+        let page = export_part(&mocks.ports(), &fresh(), ExportPart::Activity, None).await.unwrap();
+        assert_eq!((page.items.len(), page.next), (500, Some((row(499).at, "a499".to_owned()))));
+    }
+
+    #[tokio::test]
+    async fn a_closed_account_exports_nothing() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.accounts.expect_find().returning(|_| Ok(Some(User { disabled_at: Some(NOW), ..ada() })));
+        assert_eq!(export_account(&mocks.ports(), &fresh()).await.unwrap(), None);
+    }
+}
