@@ -68,8 +68,14 @@ pub(super) async fn export(ports: Data<Ports>, caller: FreshlySignedIn) -> Resul
         json(&time(ports.clock.now())),
         json(&UserDto::from(&user))
     );
-    let writer =
-        Writer { ports, caller: caller.0, parts: ExportPart::ALL.into_iter().collect(), after: None, head };
+    let writer = Writer {
+        ports,
+        caller: caller.0,
+        parts: ExportPart::ALL.into_iter().collect(),
+        after: None,
+        has_rows: false,
+        head,
+    };
     Ok(HttpResponse::Ok().content_type("application/json").streaming(writer.into_stream()))
 }
 
@@ -81,6 +87,8 @@ struct Writer {
     parts: VecDeque<ExportPart>,
     /// How far the first of them is written.
     after: Option<ExportCursor>,
+    /// Whether a row of it is.
+    has_rows: bool,
     /// What goes before all of them, until it is written.
     head: String,
 }
@@ -102,7 +110,7 @@ impl Writer {
             text.extend([",\"", name(part), "\":["]);
         }
         for row in page.items.into_iter().filter_map(written) {
-            if !text.ends_with('[') {
+            if std::mem::replace(&mut self.has_rows, true) {
                 text.push(',');
             }
             text.push_str(&row);
@@ -110,6 +118,7 @@ impl Writer {
         self.after = page.next;
         if self.after.is_none() {
             text.push(']');
+            self.has_rows = false;
             self.parts.pop_front();
         }
         if self.parts.is_empty() {
