@@ -5,7 +5,7 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`timeline`], [`service_key`],
+//! [`session`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`timeline`], [`service_key`],
 //! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
@@ -13,6 +13,7 @@
 pub mod activity;
 pub mod audit;
 pub mod billing;
+pub mod bridge;
 pub mod decimal;
 pub mod directory;
 pub mod email;
@@ -25,6 +26,7 @@ pub mod ports;
 pub mod quota;
 pub mod service_key;
 pub mod session;
+pub mod sync;
 pub mod text;
 pub mod throttle;
 pub mod timeline;

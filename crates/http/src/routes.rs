@@ -8,6 +8,7 @@ mod admin_users;
 mod audit_logs;
 mod auth;
 mod billing;
+mod bridge;
 mod dto;
 mod health;
 mod jwks;
@@ -17,6 +18,7 @@ mod quotas;
 mod reservations;
 mod service_keys;
 mod sessions;
+mod sync;
 mod timeline;
 mod usage;
 
@@ -37,6 +39,11 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(sessions::end)
         .service(sessions::end_others)
         .service(sessions::list_theirs)
+        .service(bridge::issue)
+        .service(bridge::redeem)
+        .service(sync::tell)
+        .service(sync::list)
+        .service(sync::stream::follow)
         .service(activity::list_mine)
         .service(activity::summarize_mine)
         .service(activity::list_theirs)

@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::token::InvalidAccessToken;
@@ -12,6 +13,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The session that they came with.
     pub session_id: SessionId,
+    /// When their access token expires.
+    pub until: Timestamp,
     /// Where they come from.
     pub client: ClientInfo,
 }
@@ -28,10 +31,10 @@ pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Ca
     if now >= claims.issued_at + ports.policy.sessions.access_token + CLOCKS {
         return Err(InvalidAccessToken::Expired);
     }
-    if ports.revocations.covers(&claims) {
+    if ports.revocations.covers(&claims.user_id, &claims.session_id) {
         return Err(InvalidAccessToken::Revoked);
     }
-    Ok(Caller { user_id: claims.user_id, session_id: claims.session_id, client })
+    Ok(Caller { user_id: claims.user_id, session_id: claims.session_id, until: claims.expires_at, client })
 }
 
 #[cfg(test)]
@@ -64,6 +67,7 @@ mod tests {
         ports.revocations.expect_covers().return_const(false);
         let caller = authenticate(&ports.ports(), "good", ClientInfo::default()).unwrap();
         assert_eq!((caller.user_id.as_str(), caller.session_id.as_str()), ("ada", "s1"));
+        assert_eq!(caller.until, claims().expires_at);
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub trait Sessions: Send + Sync {
 pub trait SessionRepository: Send {
     /// Begins a session.
     async fn add(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// A session, which nobody changes before this unit of work ends.
+    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
     async fn revoke_all<'a>(
         &mut self,

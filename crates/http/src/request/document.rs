@@ -1,22 +1,30 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Most bytes of a document that is kept as it is.
-const LONGEST: usize = 16_384;
 /// Most digits of a number in it, and farthest its point may be moved: PostgreSQL keeps all of them, so both are bounded.
 const MOST_DIGITS: usize = 300;
 
-/// A JSON document of any form that the database keeps to the last digit; or why it does not.
-pub(crate) fn document(raw: &RawValue) -> Result<String, &'static str> {
+/// Why a document is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidDocument {
+    #[error("must be at most {0} bytes of JSON")]
+    TooLong(usize),
+    #[error("must be JSON that can be kept")]
+    Unfit,
+    #[error("must have no number of more than 300 digits")]
+    LongNumber,
+}
+
+/// A JSON document of any form and at most `longest` bytes that the database keeps to the last digit; or why it does not.
+pub(crate) fn document(raw: &RawValue, longest: usize) -> Result<String, InvalidDocument> {
     let text = raw.get();
-    if text.len() > LONGEST {
-        return Err("must be at most 16384 bytes of JSON");
+    if text.len() > longest {
+        return Err(InvalidDocument::TooLong(longest));
     }
     // What this parser refuses (half a surrogate pair, nesting without end) the database does too.
-    let _parsed: Value =
-        serde_json::from_str(text).map_err(|_told_as_a_whole| "must be JSON that can be kept")?;
+    let _parsed: Value = serde_json::from_str(text).map_err(|_told_as_a_whole| InvalidDocument::Unfit)?;
     if !numbers(text).all(is_moderate) {
-        return Err("must have no number of more than 300 digits");
+        return Err(InvalidDocument::LongNumber);
     }
     Ok(text.to_owned())
 }
@@ -46,8 +54,10 @@ fn is_moderate(number: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(json: &str) -> Result<String, &'static str> {
-        document(&RawValue::from_string(json.to_owned()).unwrap())
+    const LONGEST: usize = 16_384;
+
+    fn asked(json: &str) -> Result<String, String> {
+        document(&RawValue::from_string(json.to_owned()).unwrap(), LONGEST).map_err(|error| error.to_string())
     }
 
     #[test]
