@@ -39,9 +39,8 @@ impl Field {
             ("POST", "/v1/me/password") => {
                 json!({"currentPassword": person.password, "newPassword": Person::PASSWORD})
             }
-            ("POST", "/v1/auth/refresh" | "/v1/auth/logout")
-            | ("PATCH", "/v1/me" | "/v1/admin/users/{id}")
-            | ("POST", "/v1/bridge-tokens") => json!({}),
+            ("POST", "/v1/auth/refresh" | "/v1/auth/logout" | "/v1/bridge-tokens")
+            | ("PATCH", "/v1/me" | "/v1/admin/users/{id}") => json!({}),
             ("POST", "/v1/bridge-tokens/redeem") => json!({"token": "nonsense"}),
             ("POST", "/v1/sync/events") => json!({"eventType": "settings.changed", "eventSource": "web"}),
             ("POST", "/v1/admin/users/{id}/notes") => json!({"note": "called twice"}),

@@ -40,7 +40,8 @@ impl EventStream {
     /// What comes next; `None` if the stream has ended or broken.
     pub(crate) async fn block(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
+            if let Some((block, _)) = self.text.split_once("\n\n") {
+                let block = block.to_owned();
                 let mut parsed = Block::default();
                 for line in block.lines() {
                     let (name, value) = line.split_once(':').unwrap();
@@ -52,11 +53,12 @@ impl EventStream {
                         name => assert_eq!(name, "", "{block}"),
                     }
                 }
-                self.text = rest.to_owned();
+                self.text.drain(..block.len() + 2);
                 self.last = parsed.id.clone().unwrap_or(std::mem::take(&mut self.last));
                 return Some(parsed);
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("nothing comes");
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = chunk.unwrap_or_else(|_| panic!("nothing comes after {}", self.last));
             self.text.push_str(str::from_utf8(&chunk.ok()??).unwrap());
         }
     }
@@ -76,7 +78,7 @@ impl EventStream {
     pub(crate) async fn places(&mut self, many: usize) -> Vec<u64> {
         let mut places = Vec::new();
         while places.len() < many {
-            let event = self.event().await.expect("the stream has ended");
+            let event = self.event().await.unwrap_or_else(|| panic!("ended after {}", self.last));
             places.push(event["place"].as_str().unwrap().parse().unwrap());
         }
         places

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{Answer, EventStream, Person, Raw, TestApp};
+use crate::support::{Answer, EventStream, Person, Raw, TestApp, eventually};
 
 /// The streams of somebody in this session, one on each of two servers.
 async fn on_both(app: &TestApp, person: &Person) -> Vec<EventStream> {
@@ -106,6 +106,25 @@ async fn who_takes_nothing_is_dropped_and_costs_no_memory() {
     );
     assert!(taken.starts_with("HTTP/1.1 200 ") && !taken.contains("\nid: 300\n"));
     assert!(after < before + 16_000, "{before} KB, then {after} KB");
+}
+
+#[tokio::test]
+async fn clients_that_go_away_are_noticed_at_once() {
+    let app = TestApp::builder().set("SUBTLE_STREAM_HEARTBEAT", "5m").start().await;
+    let ada = app.person().await;
+    let sockets = || {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", app.server(0).id())).unwrap().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    };
+    let mut first = EventStream::open(&app, 0, &ada, None).await;
+    let before = sockets();
+    let streams = join_all((0..50).map(|_| EventStream::open(&app, 0, &ada, None))).await;
+    assert!(sockets() >= before + 50);
+    drop(streams);
+    eventually("their sockets are closed", async || sockets() < before + 10).await;
+    ada.tell(&app, 0, &json!(1)).await.expect(201);
+    assert_eq!(first.places(1).await, [1]);
 }
 
 /// What a process has in memory, in kilobytes.

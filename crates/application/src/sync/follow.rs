@@ -48,11 +48,18 @@ impl Follower {
         (self.caller.until - self.ports.clock.now()).max(TimeDelta::zero())
     }
 
-    /// The events that come next, if there are any yet.
-    pub async fn read(&mut self) -> Result<Vec<PlacedEvent>, StoreError> {
-        let events = self.ports.sync_events.after(&self.caller.user_id, self.place, MOST).await?;
+    /// Reads the events that come next, if there are any yet, for [`Follower::pass`] to go on behind them.
+    ///
+    /// The future is its own: whoever lets it run to its end, even if nobody wants the events any more, gives its connection back. One
+    /// that is dropped costs the connection, and many clients may go away at once.
+    pub fn read(&self) -> impl Future<Output = Result<Vec<PlacedEvent>, StoreError>> + Send + 'static {
+        let (ports, user, place) = (Arc::clone(&self.ports), self.caller.user_id.clone(), self.place);
+        async move { ports.sync_events.after(&user, place, MOST).await }
+    }
+
+    /// Goes on behind events that were read.
+    pub fn pass(&mut self, events: &[PlacedEvent]) {
         self.place = events.last().map_or(self.place, |last| last.place);
-        Ok(events)
     }
 
     /// Waits until there may be more to read, or they may go on no longer. Nothing is lost when the future is dropped.
@@ -104,9 +111,10 @@ mod tests {
         let mut follower = follow(mocks, Some(5)).await;
         follower.heard().await;
         for expected in [&[6, 7][..], &[8, 9], &[], &[]] {
-            let read: Vec<_> =
-                follower.read().await.unwrap().iter().map(|event| event.place.number()).collect();
-            assert_eq!(read, expected);
+            let events = follower.read().await.unwrap();
+            let places: Vec<_> = events.iter().map(|event| event.place.number()).collect();
+            assert_eq!(places, expected);
+            follower.pass(&events);
         }
         assert_eq!(follower.place(), Place::new(9));
     }

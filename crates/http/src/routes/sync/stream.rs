@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream::unfold;
 use subtle_application::Ports;
 use subtle_application::sync::{self, Follower};
@@ -17,6 +19,7 @@ use subtle_domain::sync::{Place, PlacedEvent};
 use tokio::time::{sleep, timeout};
 
 use super::SyncEventDto;
+use crate::connection::Progress;
 use crate::problem::ApiError;
 use crate::request::{Authenticated, LastEventId};
 use crate::server::Readiness;
@@ -49,6 +52,7 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 )]
 #[get("/v1/sync/stream")]
 pub(in crate::routes) async fn follow(
+    request: HttpRequest,
     ports: Data<Ports>,
     settings: Data<Settings>,
     readiness: Data<Readiness>,
@@ -62,6 +66,7 @@ pub(in crate::routes) async fn follow(
     let messages = Messages {
         follower,
         readiness,
+        connection: request.conn_data().cloned(),
         heartbeat: settings.stream_heartbeat,
         waiting: VecDeque::new(),
         greeted: false,
@@ -80,6 +85,7 @@ pub(in crate::routes) async fn follow(
 struct Messages {
     follower: Follower,
     readiness: Data<Readiness>,
+    connection: Option<Progress>,
     heartbeat: Duration,
     /// Read, and not yet sent.
     waiting: VecDeque<PlacedEvent>,
@@ -93,7 +99,7 @@ impl Messages {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let left = self.follower.time_left().to_std().unwrap_or_default();
-            if left.is_zero() || self.readiness.is_stopping() {
+            if left.is_zero() || is_gone(self.connection.as_ref()) || self.readiness.is_stopping() {
                 return None;
             }
             if !std::mem::replace(&mut self.greeted, true) {
@@ -109,7 +115,11 @@ impl Messages {
             if !self.waiting.is_empty() {
                 continue;
             }
+            // The connection is looked at by this task: what it learns is seen here at once.
+            let connection = self.connection.as_ref();
+            let gone = poll_fn(move |_| if is_gone(connection) { Poll::Ready(()) } else { Poll::Pending });
             tokio::select! {
+                () = gone => {}
                 () = self.readiness.stopped() => {}
                 () = self.follower.heard() => {}
                 // The log is read again then, even if nobody said that there is something in it.
@@ -120,8 +130,10 @@ impl Messages {
 
     /// Reads on; whether that was possible.
     async fn read(&mut self) -> bool {
-        match self.follower.read().await {
+        let Ok(read) = tokio::spawn(self.follower.read()).await else { return false };
+        match read {
             Ok(events) => {
+                self.follower.pass(&events);
                 self.waiting = events.into();
                 self.failing = false;
             }
@@ -136,6 +148,10 @@ impl Messages {
         }
         !self.failing
     }
+}
+
+fn is_gone(connection: Option<&Progress>) -> bool {
+    connection.is_some_and(Progress::is_gone)
 }
 
 /// The beginning. An `id` without data is kept by clients and shown to nobody (WHATWG HTML, 9.2.6): who loses the connection before the
