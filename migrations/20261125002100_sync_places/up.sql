@@ -5,6 +5,8 @@
 --
 -- Rows that other programs insert take no place (NULL). They are kept, and erased with the person, but are no part of the feed.
 
+SET LOCAL lock_timeout = '5s';
+
 CREATE TABLE sync_places (
     user_id TEXT NOT NULL,
     last BIGINT NOT NULL DEFAULT 0,
@@ -12,8 +14,6 @@ CREATE TABLE sync_places (
     CONSTRAINT sync_places_pkey PRIMARY KEY (user_id),
     CONSTRAINT sync_places_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
-
-SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE sync_logs ADD COLUMN place BIGINT;
 
