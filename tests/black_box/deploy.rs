@@ -83,6 +83,7 @@ async fn a_dump_holds_nothing_that_could_be_presented() {
         let next = app.refresh(&tokens[0]).await.expect(200).str("/refreshToken").to_owned();
         tokens.insert(0, next);
     }
+    let bridge = ada.send_json(&app, "POST", "/v1/bridge-tokens", &json!({})).await.expect(201);
     app.login(&ada.email, "a wrong guess of hers").await.expect(401);
     app.login("nobody@example.com", "a wrong guess of his").await.expect(401);
     eventually("the timeline is written", async || {
@@ -103,6 +104,11 @@ async fn a_dump_holds_nothing_that_could_be_presented() {
         for form in forms(&bytes).into_iter().chain(forms(mac)) {
             assert!(!dump.contains(&form), "{form}");
         }
+    }
+    let bridge = bridge.str("/token");
+    let bytes = URL_SAFE_NO_PAD.decode(&bridge[3..]).unwrap();
+    for form in forms(&bytes).iter().chain(&forms(&bytes[bytes.len() - 32..])) {
+        assert!(!dump.contains(form), "{form}");
     }
     let stored = app.value("SELECT string_agg(refresh_token, ' ') FROM sessions").await;
     for stored in stored.split(' ') {

@@ -8,6 +8,7 @@ mod load;
 mod person;
 mod process;
 mod random;
+mod stream;
 mod sums;
 
 pub(crate) use app::TestApp;
@@ -17,4 +18,5 @@ pub(crate) use http::{Answer, Raw, eventually};
 pub(crate) use load::Load;
 pub(crate) use person::{Person, fresh_email};
 pub(crate) use random::{Random, number};
+pub(crate) use stream::{Block, EventStream};
 pub(crate) use sums::{DOLLAR, Facts, Sums, UNRECONCILED, dollars};

@@ -4,7 +4,7 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
+//! their own account), [`bridge`] and [`sync`] (what their apps hand each other), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
 //! does), [`notes`] and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ mod actor;
 pub mod admin;
 mod again;
 pub mod billing;
+pub mod bridge;
 mod guesses;
 mod idempotent;
 mod limits;
@@ -24,6 +25,7 @@ pub mod ports;
 pub mod quotas;
 pub mod service_keys;
 pub mod sessions;
+pub mod sync;
 #[cfg(test)]
 mod test_ports;
 mod timeline;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use subtle_domain::ports::{
-    AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, Clock, Directory, GuessLimiter, Health,
-    IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions,
-    Store, Timelines, UsageLog, UsageReports,
+    AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, BridgeTokens, Bridges, Clock, Directory,
+    GuessLimiter, Health, IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets,
+    ServiceKeys, Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -55,6 +55,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     pub accounts: Arc<dyn Accounts>,
     pub sessions: Arc<dyn Sessions>,
+    pub bridge_tokens: Arc<dyn BridgeTokens>,
+    pub bridges: Arc<dyn Bridges>,
+    pub sync_events: Arc<dyn SyncEvents>,
+    pub sync_signals: Arc<dyn SyncSignals>,
     pub directory: Arc<dyn Directory>,
     pub usage: Arc<dyn UsageReports>,
     pub usage_log: Arc<dyn UsageLog>,

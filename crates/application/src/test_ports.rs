@@ -7,14 +7,16 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::{
-    ActivityId, AuditId, BillingId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, BridgeId, NoteId, ReservationId, ServiceKeyId, SessionId, SyncEventId,
+    TokenId, UsageId, UserId,
 };
 use subtle_domain::money::Cost;
 use subtle_domain::ports::{
-    MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockBilling, MockClock, MockDirectory,
-    MockGuessLimiter, MockHealth, MockIdGenerator, MockNotes, MockPasswordHasher, MockRefreshTokens,
-    MockRevocations, MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockTimelines,
-    MockUnit, MockUsageLog, MockUsageReports,
+    MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockBilling, MockBridgeTokens,
+    MockBridges, MockClock, MockDirectory, MockGuessLimiter, MockHealth, MockIdGenerator, MockNotes,
+    MockPasswordHasher, MockRefreshTokens, MockRevocations, MockServiceKeySecrets, MockServiceKeys,
+    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit, MockUsageLog,
+    MockUsageReports,
 };
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
@@ -36,6 +38,10 @@ pub(crate) struct Mocks {
     pub(crate) store: MockStore,
     pub(crate) accounts: MockAccounts,
     pub(crate) sessions: MockSessions,
+    pub(crate) bridge_tokens: MockBridgeTokens,
+    pub(crate) bridges: MockBridges,
+    pub(crate) sync_events: MockSyncEvents,
+    pub(crate) sync_signals: MockSyncSignals,
     pub(crate) guesses: MockGuessLimiter,
     pub(crate) activity: MockActivityLog,
     pub(crate) timelines: MockTimelines,
@@ -65,6 +71,8 @@ impl Mocks {
         ids.expect_usage_id().returning(|| UsageId::parse("u-new").unwrap());
         ids.expect_billing_id().returning(|| BillingId::parse("b-new").unwrap());
         ids.expect_note_id().returning(|| NoteId::parse("n-new").unwrap());
+        ids.expect_bridge_id().returning(|| BridgeId::parse("b-new").unwrap());
+        ids.expect_sync_event_id().returning(|| SyncEventId::parse("e-new").unwrap());
         ids.expect_service_key_id().returning(|| ServiceKeyId::parse("k-new").unwrap());
         ids.expect_reservation_id().returning(|user| ReservationId::parse(&format!("{user}.r-new")).unwrap());
         ids.expect_salt().return_const([7; 16]);
@@ -78,6 +86,10 @@ impl Mocks {
             store: Arc::new(self.store),
             accounts: Arc::new(self.accounts),
             sessions: Arc::new(self.sessions),
+            bridge_tokens: Arc::new(self.bridge_tokens),
+            bridges: Arc::new(self.bridges),
+            sync_events: Arc::new(self.sync_events),
+            sync_signals: Arc::new(self.sync_signals),
             directory: Arc::new(self.directory),
             usage: Arc::new(self.usage),
             usage_log: Arc::new(self.usage_log),
@@ -165,5 +177,6 @@ pub(crate) fn session() -> Session {
 /// Ada, by her session `s1`.
 pub(crate) fn caller() -> Caller {
     let (user_id, session_id) = (ada().id, session().id);
-    Caller { user_id, session_id, authenticated_at: NOW, client: ClientInfo::default() }
+    let until = NOW + SessionPolicy::default().access_token;
+    Caller { user_id, session_id, authenticated_at: NOW, until, client: ClientInfo::default() }
 }

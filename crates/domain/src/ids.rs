@@ -96,6 +96,14 @@ id! {
     /// The identifier of a note on a user.
     NoteId
 }
+id! {
+    /// The identifier of a bridge token. It is no secret.
+    BridgeId
+}
+id! {
+    /// The identifier of an event in a sync log.
+    SyncEventId
+}
 
 /// A reservation's identifier. It tells whose it is, so that its row is found where the user's rows are: `<user>.<own part>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

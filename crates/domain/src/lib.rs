@@ -5,7 +5,8 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`seal`], [`timeline`], [`service_key`],
+//! [`session`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`seal`],
+//! [`timeline`], [`service_key`],
 //! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
@@ -13,6 +14,7 @@
 pub mod activity;
 pub mod audit;
 pub mod billing;
+pub mod bridge;
 pub mod decimal;
 pub mod device;
 pub mod directory;
@@ -27,6 +29,7 @@ pub mod quota;
 pub mod seal;
 pub mod service_key;
 pub mod session;
+pub mod sync;
 pub mod text;
 pub mod throttle;
 pub mod timeline;

@@ -4,6 +4,7 @@
 //! that take `&self` stand for one statement each, which commits by itself.
 
 mod billing;
+mod bridges;
 mod clock;
 mod directory;
 mod health;
@@ -18,11 +19,13 @@ mod revocations;
 mod service_keys;
 mod sessions;
 mod store;
+mod sync;
 mod tokens;
 mod usage;
 mod users;
 
 pub use billing::{Billing, BillingRepository};
+pub use bridges::{BridgeRepository, BridgeTokens, Bridges};
 pub use clock::{Clock, IdGenerator};
 pub use directory::Directory;
 pub use health::Health;
@@ -35,6 +38,7 @@ pub use revocations::{Revocation, Revocations};
 pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
+pub use sync::{SyncEvents, SyncRepository, SyncSignal, SyncSignals};
 pub use tokens::{AccessTokens, RefreshTokens, SigningKey};
 pub use usage::{NotRecorded, UsageLog, UsageReports, UsageRepository};
 pub use users::{Accounts, Credentials, NewUser, UserRepository};
@@ -42,6 +46,7 @@ pub use users::{Accounts, Credentials, NewUser, UserRepository};
 #[cfg(feature = "mocks")]
 pub use {
     billing::{MockBilling, MockBillingRepository},
+    bridges::{MockBridgeRepository, MockBridgeTokens, MockBridges},
     clock::{MockClock, MockIdGenerator},
     directory::MockDirectory,
     health::MockHealth,
@@ -57,6 +62,7 @@ pub use {
     service_keys::{MockServiceKeyRepository, MockServiceKeySecrets, MockServiceKeys},
     sessions::{MockSessionRepository, MockSessions},
     store::MockStore,
+    sync::{MockSyncEvents, MockSyncRepository, MockSyncSignal, MockSyncSignals},
     tokens::{MockAccessTokens, MockRefreshTokens},
     usage::{MockUsageLog, MockUsageReports, MockUsageRepository},
     users::{MockAccounts, MockUserRepository},

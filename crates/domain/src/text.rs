@@ -30,6 +30,12 @@ fn bounded(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
     Ok(text.into())
 }
 
+/// Line breaks and tabs are what it may have beyond a line of text.
+fn lines(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
+    bounded(&text.replace(['\n', '\r', '\t'], " "), most)?;
+    Ok(text.into())
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -96,10 +102,19 @@ text! {
 impl NoteText {
     /// Takes a note as it is written.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        // Line breaks and tabs are what a note may have beyond a line of text.
-        let flat = text.replace(['\n', '\r', '\t'], " ");
-        bounded(&flat, 10_000)?;
-        Ok(Self(text.into()))
+        lines(text, 10_000).map(Self)
+    }
+}
+
+text! {
+    /// What a program says went wrong: 1 to 2,000 characters, line breaks and tabs among them.
+    ErrorMessage
+}
+
+impl ErrorMessage {
+    /// Takes a message as it is written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        lines(text, 2_000).map(Self)
     }
 }
 
@@ -186,6 +201,15 @@ mod tests {
         for text in ["a\0", "a\u{1b}[31m"] {
             assert_eq!(NoteText::parse(text), Err(InvalidText::Control), "{text:?}");
         }
+    }
+
+    #[test]
+    fn messages_of_errors_have_lines_too() {
+        assert_eq!(
+            ErrorMessage::parse("timeout\n\tat sync.swift:7").unwrap().as_str(),
+            "timeout\n\tat sync.swift:7"
+        );
+        assert_eq!(ErrorMessage::parse(&"x".repeat(2_001)), Err(InvalidText::TooLong(2_000)));
     }
 
     #[test]

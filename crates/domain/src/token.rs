@@ -44,6 +44,10 @@ opaque! {
     RefreshToken
 }
 opaque! {
+    /// A bridge token, opaque to clients: good for one session, once.
+    BridgeToken
+}
+opaque! {
     /// The SHA-256 of a token, in lower-case hexadecimal: what the database keeps of it.
     TokenDigest
 }
@@ -104,14 +108,24 @@ impl fmt::Debug for PresentedRefreshToken {
     }
 }
 
+/// What a bridge token says of itself; to be believed once it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedBridgeToken {
+    /// Whose it claims to be.
+    pub user_id: UserId,
+    /// Under which it is known.
+    pub digest: TokenDigest,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn tokens_do_not_print_themselves() {
-        let printed = format!("{:?} {:?}", RefreshToken::new("rt-secret"), AccessToken::new("at-secret"));
-        assert_eq!(printed, "RefreshToken(…) AccessToken(…)");
+        let tokens =
+            (RefreshToken::new("rt-secret"), AccessToken::new("at-secret"), BridgeToken::new("bt-secret"));
+        assert_eq!(format!("{tokens:?}"), "(RefreshToken(…), AccessToken(…), BridgeToken(…))");
         let presented = PresentedRefreshToken {
             user_id: UserId::parse("u").unwrap(),
             session_id: SessionId::parse("s").unwrap(),

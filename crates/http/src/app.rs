@@ -128,6 +128,7 @@ fn cors(settings: &Settings) -> Cors {
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .allowed_header("x-request-id")
         .allowed_header("idempotency-key")
+        .allowed_header("last-event-id")
         .expose_headers(["x-request-id", "retry-after"])
         .block_on_origin_mismatch(false)
         .max_age(600);

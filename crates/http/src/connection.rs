@@ -59,11 +59,17 @@ impl Phase {
 
 /// How far a connection is, told by the requests on it. Clones are about the same connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress(Rc<Cell<(Phase, Instant)>>);
+pub(crate) struct Progress(Rc<Told>);
+
+#[derive(Debug)]
+struct Told {
+    phase: Cell<(Phase, Instant)>,
+    gone: Cell<bool>,
+}
 
 impl Progress {
     fn new() -> Self {
-        Self(Rc::new(Cell::new((Phase::Asking, Instant::now()))))
+        Self(Rc::new(Told { phase: Cell::new((Phase::Asking, Instant::now())), gone: Cell::new(false) }))
     }
 
     /// A request's headers have arrived.
@@ -86,12 +92,17 @@ impl Progress {
         self.enter(if chunked { Phase::Draining } else { Phase::Quiet });
     }
 
+    /// Whether the client has closed its side. It might still read an answer to its end; what has no end it is done with.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.gone.get()
+    }
+
     fn enter(&self, phase: Phase) {
-        self.0.set((phase, Instant::now()));
+        self.0.phase.set((phase, Instant::now()));
     }
 
     fn phase(&self) -> Phase {
-        self.0.get().0
+        self.0.phase.get().0
     }
 }
 
@@ -133,7 +144,7 @@ impl Connection {
 
     /// Whether the client's time is over; wakes the task when it will be.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (phase, begun) = self.progress.0.get();
+        let (phase, begun) = self.progress.0.phase.get();
         let (since, patience) = match self.blocked {
             Some(since) => (since, self.patience * READING),
             None if phase.has_deadline() => (begun, self.patience),
@@ -195,6 +206,7 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.expired {
+            self.progress.0.gone.set(true);
             return Poll::Ready(Ok(()));
         }
         if self.blocked.is_some() || self.read >= SLICE {
@@ -211,6 +223,9 @@ impl AsyncRead for Connection {
         let read = slice.filled().len();
         buf.advance(read);
         self.read += read;
+        if read == 0 && most > 0 && outcome.is_ready() {
+            self.progress.0.gone.set(true);
+        }
         if read > 0 && self.progress.phase() == Phase::Quiet {
             self.progress.enter(Phase::Asking);
         }

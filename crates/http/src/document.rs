@@ -13,13 +13,14 @@ use crate::problem::Problem;
     info(
         title = "Subtle",
         description = "The account backend of an AI product: sign-up and sign-in with rotating sessions, usage with exact costs, \
-                       quotas, a billing ledger, and the administration of accounts. Errors are problem details (RFC 9457).",
+                       quotas, a billing ledger, a hand-off between apps with a live feed, and the administration of accounts. Errors are problem details (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),
     tags(
         (name = "auth", description = "Coming in, staying in, leaving"),
         (name = "me", description = "What people do with their own account"),
+        (name = "sync", description = "The hand-off from one app to another, and what they tell each other"),
         (name = "activity", description = "What programs tell of what happened on accounts, with a service key"),
         (name = "usage", description = "What an AI backend tells and asks for, with a service key"),
         (name = "billing", description = "The ledger"),

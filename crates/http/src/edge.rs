@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -50,7 +50,8 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
     // As GET, without the body, which the connection leaves out by itself (RFC 9110, 9.3.2).
-    if *request.method() == Method::HEAD {
+    let is_head = *request.method() == Method::HEAD;
+    if is_head {
         request.head_mut().method = Method::GET;
     }
     async move {
@@ -73,6 +74,9 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
             }
         };
         dress(response.headers_mut(), &id);
+        if is_head {
+            response = response.map_body(|_, body| without_end(body));
+        }
         if stopping {
             // The next request of this connection might find nobody.
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -83,6 +87,14 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     }
     .instrument(span)
     .await
+}
+
+/// Drops a body that has no length: the connection would read on in it, and send none of it.
+fn without_end<B: MessageBody + 'static>(body: EitherBody<B>) -> EitherBody<B> {
+    match body.size() {
+        BodySize::Stream => EitherBody::right(BoxBody::new(())),
+        BodySize::None | BodySize::Sized(_) => body,
+    }
 }
 
 /// The client's own identifier where it is harmless, else a new one.

@@ -96,6 +96,8 @@ pub(crate) enum ApiError {
     WrongPassword,
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
+    #[error("the bridge token is not valid")]
+    InvalidBridgeToken,
     #[error("{0}")]
     Forbidden(String),
     #[error("the sign-in is too old for this: POST /v1/auth/reauthenticate")]
@@ -160,6 +162,9 @@ impl ApiError {
             Self::WrongPassword => (StatusCode::FORBIDDEN, "wrong-password", "The current password is wrong"),
             Self::InvalidRefreshToken => {
                 (StatusCode::UNAUTHORIZED, "invalid-refresh-token", "The refresh token is not valid")
+            }
+            Self::InvalidBridgeToken => {
+                (StatusCode::UNAUTHORIZED, "invalid-bridge-token", "The bridge token is not valid")
             }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This is not permitted"),
             Self::SignInTooOld => {
@@ -235,7 +240,9 @@ impl ApiError {
         let (status, name, title) = self.kind();
         let mut response = HttpResponse::build(status);
         let challenge = match self {
-            Self::InvalidToken(_) | Self::InvalidRefreshToken => Some("Bearer error=\"invalid_token\""),
+            Self::InvalidToken(_) | Self::InvalidRefreshToken | Self::InvalidBridgeToken => {
+                Some("Bearer error=\"invalid_token\"")
+            }
             Self::AuthenticationRequired | Self::WrongCredentials => Some("Bearer"),
             _ => None,
         };

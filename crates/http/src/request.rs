@@ -8,6 +8,7 @@ mod limits;
 mod path;
 mod query;
 mod repeat;
+mod resume;
 mod service;
 mod text;
 
@@ -19,4 +20,5 @@ pub(crate) use limits::{PasswordLimit, TokenLimit};
 pub(crate) use path::{Id, Ids};
 pub(crate) use query::Params;
 pub(crate) use repeat::Repeat;
+pub(crate) use resume::LastEventId;
 pub(crate) use service::{ActivityWrite, Ledger, Program, QuotaWrite, UsageWrite};

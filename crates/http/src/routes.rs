@@ -8,6 +8,7 @@ mod admin_users;
 mod audit_logs;
 mod auth;
 mod billing;
+mod bridge;
 mod dto;
 mod export;
 mod health;
@@ -18,6 +19,7 @@ mod quotas;
 mod reservations;
 mod service_keys;
 mod sessions;
+mod sync;
 mod timeline;
 mod usage;
 
@@ -42,6 +44,11 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(sessions::list_theirs)
         .service(sessions::end_theirs)
         .service(sessions::end_all_theirs)
+        .service(bridge::issue)
+        .service(bridge::redeem)
+        .service(sync::tell)
+        .service(sync::list)
+        .service(sync::stream::follow)
         .service(activity::list_mine)
         .service(activity::summarize_mine)
         .service(activity::list_theirs)

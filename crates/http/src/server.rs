@@ -4,7 +4,6 @@ use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -12,6 +11,7 @@ use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use subtle_application::Ports;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
 
 use crate::app::{self, Shared};
 use crate::connection::Connection;
@@ -27,24 +27,31 @@ const BACKLOG: u32 = 1024;
 /// Whether requests should be sent here.
 #[derive(Clone)]
 pub struct Readiness {
-    stopping: Arc<AtomicBool>,
+    stopping: watch::Sender<bool>,
     started: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Readiness {
     /// Ready once `started` says so.
     pub fn new(started: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { stopping: Arc::default(), started: Arc::new(started) }
+        Self { stopping: watch::Sender::new(false), started: Arc::new(started) }
     }
 
-    /// Not ready from now on: the server is about to stop.
+    /// Not ready from now on: the server is about to stop. Streams, which have no end of their own, end at once.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stopping.send_replace(true);
     }
 
     /// Whether the server is about to stop.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        *self.stopping.borrow()
+    }
+
+    /// Waits until the server is about to stop.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is here: it is not gone.
+        let _told = stopping.wait_for(|stopping| *stopping).await;
     }
 
     /// Whether requests should be sent here now.

@@ -17,6 +17,8 @@ pub struct Settings {
     pub header_deadline: Duration,
     /// Longest time for requests in flight once the server is told to stop.
     pub shutdown_grace: Duration,
+    /// How often a stream on which nothing happens says that it lives.
+    pub stream_heartbeat: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNetwork>,
     /// Origins whose pages may call from a browser (CORS): `https://app.example.com`.
@@ -31,6 +33,7 @@ impl Default for Settings {
             body_deadline: Duration::from_secs(8),
             header_deadline: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(25),
+            stream_heartbeat: Duration::from_secs(15),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
         }

@@ -4,7 +4,7 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `usage`, `billing`,
+//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`, `billing`,
 //! `service_keys`, `idempotency`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
 //! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a database up to date. `schema` is generated.
 
@@ -22,6 +22,7 @@ mod activity;
 mod audit;
 mod audit_trail;
 mod billing;
+mod bridges;
 mod cleaner;
 mod directory;
 mod health;
@@ -32,6 +33,7 @@ mod notes;
 mod revocations;
 mod service_keys;
 mod sessions;
+mod sync;
 mod timelines;
 mod usage;
 mod user_row;
@@ -42,6 +44,7 @@ pub use activity::{ActivityWriter, PgActivityLog};
 pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, Unsealable};
 pub use audit_trail::PgAuditTrail;
 pub use billing::PgBilling;
+pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use health::PgHealth;
@@ -52,6 +55,7 @@ pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use service_keys::PgServiceKeys;
 pub use sessions::PgSessions;
+pub use sync::{PgSyncEvents, Signals};
 pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;
 pub use usage::{PgUsageLog, PgUsageReports, UsageWriters};

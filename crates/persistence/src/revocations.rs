@@ -13,7 +13,8 @@ use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::{Revocation, Revocations};
-use subtle_domain::token::AccessClaims;
+
+use crate::sync::{Signals, Topic};
 
 pub use feed::{FeedStatus, RevocationFeed};
 
@@ -28,6 +29,7 @@ const SWEEP: TimeDelta = TimeDelta::minutes(1);
 pub struct RevocationList {
     memory: TimeDelta,
     held: RwLock<Held>,
+    signals: Signals,
 }
 
 /// Each with the time from which nothing needs it any more.
@@ -42,7 +44,13 @@ impl RevocationList {
     /// An empty list, for access tokens that live `token_life`.
     #[must_use]
     pub fn new(token_life: TimeDelta) -> Self {
-        Self { memory: token_life + SKEW, held: RwLock::default() }
+        Self { memory: token_life + SKEW, held: RwLock::default(), signals: Signals::default() }
+    }
+
+    /// Those who follow a sync log on this replica: they are woken when what lets them is over.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Clears away what no living token can be about; once a minute, however often it is called.
@@ -86,9 +94,9 @@ fn keep<K: Hash + Eq + Clone>(held: &mut HashMap<K, Timestamp>, key: &K, until: 
 }
 
 impl Revocations for RevocationList {
-    fn covers(&self, claims: &AccessClaims) -> bool {
+    fn covers(&self, user: &UserId, session: &SessionId) -> bool {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.sessions.contains_key(&claims.session_id) || held.users.contains_key(&claims.user_id)
+        held.sessions.contains_key(session) || held.users.contains_key(user)
     }
 
     fn learn(&self, revocations: &[Revocation], now: Timestamp) {
@@ -100,29 +108,28 @@ impl Revocations for RevocationList {
                 Revocation::User(id) => keep(&mut held.users, id, until),
             }
         }
+        drop(held);
+        for revocation in revocations {
+            self.signals.wake(&match revocation {
+                Revocation::Session(id) => Topic::Session(id.clone()),
+                Revocation::User(id) => Topic::User(id.clone()),
+            });
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use subtle_domain::ids::TokenId;
-    use subtle_domain::user::Role;
+    use futures_util::FutureExt;
+    use subtle_domain::ports::SyncSignals;
 
     fn start() -> Timestamp {
         chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()
     }
 
-    fn claims(user: &str, session: &str) -> AccessClaims {
-        AccessClaims {
-            user_id: UserId::parse(user).unwrap(),
-            session_id: SessionId::parse(session).unwrap(),
-            role: Role::User,
-            token_id: TokenId::parse("t").unwrap(),
-            authenticated_at: start(),
-            issued_at: start(),
-            expires_at: start() + TimeDelta::minutes(15),
-        }
+    fn covers(list: &RevocationList, user: &str, session: &str) -> bool {
+        list.covers(&UserId::parse(user).unwrap(), &SessionId::parse(session).unwrap())
     }
 
     fn session(id: &str) -> Revocation {
@@ -137,10 +144,23 @@ mod tests {
     fn a_session_or_all_of_an_account_is_covered_and_nobody_else() {
         let list = RevocationList::new(TimeDelta::minutes(15));
         list.learn(&[session("s1"), user("u2")], start());
-        assert!(list.covers(&claims("u1", "s1")));
-        assert!(list.covers(&claims("u2", "s2")));
-        assert!(!list.covers(&claims("u1", "s3")));
-        assert!(!list.covers(&claims("s1", "u2")), "an account is no session");
+        assert!(covers(&list, "u1", "s1"));
+        assert!(covers(&list, "u2", "s2"));
+        assert!(!covers(&list, "u1", "s3"));
+        assert!(!covers(&list, "s1", "u2"), "an account is no session");
+    }
+
+    #[test]
+    fn who_follows_a_log_is_woken_when_their_session_or_account_is_over() {
+        let list = RevocationList::new(TimeDelta::minutes(15));
+        let mut follower =
+            list.signals().listen(&UserId::parse("u1").unwrap(), &SessionId::parse("s1").unwrap());
+        let mut woken_by = |revocation| {
+            list.learn(&[revocation], start());
+            follower.heard().now_or_never().is_some()
+        };
+        assert!(!woken_by(session("s2")) && !woken_by(user("u2")));
+        assert!(woken_by(session("s1")) && woken_by(user("u1")));
     }
 
     #[test]
@@ -152,7 +172,7 @@ mod tests {
         assert_eq!(list.len(), 3);
         list.forget_expired(start() + TimeDelta::minutes(16));
         assert_eq!(list.len(), 1);
-        assert!(list.covers(&claims("u1", "s2")));
+        assert!(covers(&list, "u1", "s2"));
         list.forget_expired(start() + TimeDelta::minutes(21));
         assert!(list.is_empty());
     }
@@ -174,6 +194,6 @@ mod tests {
         list.learn(&[session("s1")], start());
         list.learn(&[session("s1")], start() - TimeDelta::minutes(10));
         list.forget_expired(start() + TimeDelta::minutes(10));
-        assert!(list.covers(&claims("u1", "s1")));
+        assert!(covers(&list, "u1", "s1"));
     }
 }

@@ -84,6 +84,8 @@ diesel::table! {
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        code_challenge -> Nullable<Text>,
+        session_id -> Nullable<Text>,
     }
 }
 
@@ -140,6 +142,14 @@ diesel::table! {
         success -> Bool,
         error_message -> Nullable<Text>,
         created_at -> Timestamptz,
+        place -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    sync_places (user_id) {
+        user_id -> Text,
+        last -> Int8,
     }
 }
 
@@ -225,6 +235,7 @@ diesel::joinable!(bridge_tokens -> users (user_id));
 diesel::joinable!(service_keys -> users (created_by));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sync_logs -> users (user_id));
+diesel::joinable!(sync_places -> users (user_id));
 diesel::joinable!(usage_daily -> users (user_id));
 diesel::joinable!(usage_reservations -> users (user_id));
 diesel::joinable!(user_activity -> users (user_id));
@@ -244,6 +255,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     service_keys,
     sessions,
     sync_logs,
+    sync_places,
     usage_daily,
     usage_reservations,
     user_activity,

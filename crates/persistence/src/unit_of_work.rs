@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
-    ActivityRepository, AuditLog, AuditProof, BillingRepository, IdempotencyKeys, NoteRepository,
-    ServiceKeyRepository, SessionRepository, Store, StoreError, UnitOfWork, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, IdempotencyKeys,
+    NoteRepository, ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository, UnitOfWork,
+    UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -169,6 +170,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn activity(&mut self) -> &mut dyn ActivityRepository {
+        self
+    }
+
+    fn bridges(&mut self) -> &mut dyn BridgeRepository {
+        self
+    }
+
+    fn sync(&mut self) -> &mut dyn SyncRepository {
         self
     }
 

@@ -13,7 +13,7 @@ use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{NewUser, StoreError, UserRepository};
 use subtle_domain::user::User;
 
-use crate::schema::{admin_notes, bridge_tokens, sync_logs, user_activity, users};
+use crate::schema::{admin_notes, bridge_tokens, sync_logs, sync_places, user_activity, users};
 use crate::unit_of_work::PgUnitOfWork;
 use crate::user_row::{UserRow, lower};
 
@@ -153,6 +153,9 @@ impl UserRepository for PgUnitOfWork {
             .execute(connection))?;
         step!(self, connection => diesel::delete(sync_logs::table)
             .filter(sync_logs::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(sync_places::table)
+            .filter(sync_places::user_id.eq(id))
             .execute(connection))?;
         Ok(())
     }

@@ -6,12 +6,13 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`bridge`] those of the hand-off, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
 pub mod access;
 pub mod audit_proof;
+pub mod bridge;
 pub mod clock;
 pub mod ids;
 pub mod passwords;
@@ -22,6 +23,7 @@ pub mod service_keys;
 
 pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
 pub use audit_proof::{MacAuditProof, UnfitAuditProof};
+pub use bridge::RandomBridgeTokens;
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};

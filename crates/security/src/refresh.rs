@@ -121,7 +121,7 @@ fn labelled(claims: &[u8]) -> Vec<u8> {
     [TOKEN, claims].concat()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])

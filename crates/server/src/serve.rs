@@ -121,6 +121,7 @@ fn delivery(settings: &Settings) -> subtle_http::Settings {
         body_deadline: settings.body_deadline,
         header_deadline: settings.header_deadline,
         shutdown_grace: settings.shutdown_grace,
+        stream_heartbeat: settings.stream_heartbeat,
         trusted_proxies: settings.trusted_proxies.clone(),
         cors_origins: settings.cors_origins.clone(),
     }

@@ -109,6 +109,8 @@ settings! {
             "Longest time for a request's headers to arrive", |text| time(text, 100 * MILLISECOND, 5 * MINUTE);
         Open body_deadline: Duration = "8s", "TIME",
             "Longest time for a request's body to arrive", |text| time(text, 100 * MILLISECOND, 5 * MINUTE);
+        Open stream_heartbeat: Duration = "15s", "TIME",
+            "How often a stream on which nothing happens says that it lives", |text| time(text, 100 * MILLISECOND, 5 * MINUTE);
         Open shutdown_delay: Duration = "1s", "TIME",
             "How long requests are still taken after SIGTERM, while readiness already fails", |text| time(text, Duration::ZERO, MINUTE);
         Open shutdown_grace: Duration = "25s", "TIME",

@@ -11,13 +11,14 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgServiceKeys, PgSessions, PgStore, PgTimelines,
-    PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
+    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgServiceKeys, PgSessions, PgStore,
+    PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList,
+    UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
-    MacRefreshTokens, MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens, UnfitAuditProof,
-    UnfitHasher,
+    MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys, SystemClock, UnfitAccessTokens,
+    UnfitAuditProof, UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -88,6 +89,10 @@ pub(crate) fn wire(
         store: Arc::new(store.clone()),
         accounts: Arc::new(PgAccounts::new(database.clone())),
         sessions: Arc::new(PgSessions::new(database.clone())),
+        bridge_tokens: Arc::new(RandomBridgeTokens),
+        bridges: Arc::new(PgBridges::new(database.clone())),
+        sync_events: Arc::new(PgSyncEvents::new(database.clone())),
+        sync_signals: Arc::new(revocations.signals().clone()),
         directory: Arc::new(PgDirectory::new(database.clone())),
         usage: Arc::new(PgUsageReports::new(database.clone())),
         usage_log: Arc::new(usage_log),

@@ -106,7 +106,8 @@ impl Stage {
                    UNION ALL SELECT encode(salt, 'hex') FROM sessions
                    UNION ALL SELECT encode(salt, 'base64') FROM sessions
                    UNION ALL SELECT encode(digest, 'hex') FROM service_keys
-                   UNION ALL SELECT encode(digest, 'base64') FROM service_keys";
+                   UNION ALL SELECT encode(digest, 'base64') FROM service_keys
+                   UNION ALL SELECT token FROM bridge_tokens";
         self.database.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
@@ -159,7 +160,11 @@ impl Stage {
         if operation.is("POST", "/v1/billing") {
             request = request.header("idempotency-key", fresh_email());
         }
-        if operation.takes_body() {
+        if operation.is("POST", "/v1/bridge-tokens/redeem") {
+            let issued =
+                owner.send_json(&self.app, "POST", "/v1/bridge-tokens", &json!({})).await.expect(201);
+            request = request.json(&json!({"token": issued.str("/token")}));
+        } else if operation.takes_body() {
             request = request.json(&body(operation, caller.unwrap_or(owner), owner));
         }
         Answer::of(request).await
@@ -173,6 +178,8 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
         ("POST", "/v1/auth/login") => json!({"email": owner.email, "password": owner.password}),
         ("POST", "/v1/auth/refresh" | "/v1/auth/logout") => json!({"refreshToken": owner.refresh}),
         ("POST", "/v1/auth/reauthenticate") => json!({"password": caller.password}),
+        ("POST", "/v1/bridge-tokens") => json!({"sessionData": {"document": "d-17"}}),
+        ("POST", "/v1/sync/events") => json!({"eventType": "settings.changed", "eventSource": "web"}),
         ("PATCH", "/v1/me") => json!({"fullName": "Augusta"}),
         ("POST", "/v1/me/password") => {
             json!({"currentPassword": caller.password, "newPassword": "another secret 9"})

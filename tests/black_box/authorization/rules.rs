@@ -20,10 +20,19 @@ pub(super) enum Who {
 /// The rule of an operation. A new one outside of these needs a line here, on purpose.
 pub(super) fn rule(operation: &Operation) -> Who {
     match (operation.method.as_str(), operation.path.as_str()) {
-        ("POST", "/v1/auth/register" | "/v1/auth/login" | "/v1/auth/refresh" | "/v1/auth/logout")
+        (
+            "POST",
+            "/v1/auth/register"
+            | "/v1/auth/login"
+            | "/v1/auth/refresh"
+            | "/v1/auth/logout"
+            | "/v1/bridge-tokens/redeem",
+        )
         | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
         ("POST", "/v1/auth/reauthenticate") => Who::SignedIn,
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
+        ("POST", "/v1/bridge-tokens") => Who::SignedIn,
+        (_, path) if path.starts_with("/v1/sync/") => Who::SignedIn,
         (
             "GET",
             "/v1/admin/billing"

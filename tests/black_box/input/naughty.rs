@@ -40,8 +40,10 @@ impl Field {
             ("POST", "/v1/me/password") => {
                 json!({"currentPassword": person.password, "newPassword": Person::PASSWORD})
             }
-            ("POST", "/v1/auth/refresh" | "/v1/auth/logout")
+            ("POST", "/v1/auth/refresh" | "/v1/auth/logout" | "/v1/bridge-tokens")
             | ("PATCH", "/v1/me" | "/v1/admin/users/{id}") => json!({}),
+            ("POST", "/v1/bridge-tokens/redeem") => json!({"token": "nonsense"}),
+            ("POST", "/v1/sync/events") => json!({"eventType": "settings.changed", "eventSource": "web"}),
             ("POST", "/v1/admin/users/{id}/notes") => json!({"note": "called twice"}),
             ("POST", "/v1/usage/reservations") => json!({"userId": person.id, "totalTokens": 1}),
             ("POST", "/v1/usage/reservations/{id}/settle") => json!({"totalTokens": 1, "totalCost": "0.1"}),
@@ -80,7 +82,8 @@ impl Field {
                 app.login(&person.email, text.as_str().unwrap()).await.expect(200);
                 app.login(&person.email, &person.password).await.expect(401);
             }
-            "role" | "subscriptionTier" | "featureType" | "description" | "name" | "note" => {
+            "role" | "subscriptionTier" | "featureType" | "description" | "name" | "note" | "eventType"
+            | "eventSource" | "errorMessage" => {
                 assert_eq!(answer.body[&self.name], text, "{what}");
             }
             _ => panic!("{what} was taken"),
@@ -112,7 +115,10 @@ async fn try_all(app: &TestApp, database: &tokio_postgres::Client, field: &Field
             }
             // Signing out of what is no session is signing out; wrong credentials are no unfit values.
             204 => assert_eq!(field.operation.path, "/v1/auth/logout", "{}", field.what(text)),
-            401 => assert!(["email", "password", "refreshToken"].contains(&field.name.as_str())),
+            401 => {
+                let credentials = ["email", "password", "refreshToken", "token", "codeVerifier"];
+                assert!(credentials.contains(&field.name.as_str()));
+            }
             403 => assert!(
                 ["currentPassword", "password"].contains(&field.name.as_str()),
                 "{}",

@@ -18,15 +18,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer; of a stream without an end, the beginning.
     pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
         Self::try_of(request).await.unwrap()
     }
 
     /// Likewise; an error if the connection broke.
     pub(crate) async fn try_of(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
-        let response = request.send().await?;
+        let mut response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            let text = String::from_utf8_lossy(&response.chunk().await?.unwrap_or_default()).into_owned();
+            return Ok(Self { status, headers, body: Value::Null, text });
+        }
         let text = response.text().await?;
         Ok(Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
     }

@@ -15,6 +15,8 @@ pub struct Caller {
     pub session_id: SessionId,
     /// When they last showed that it is them, as far as their token says.
     pub authenticated_at: Timestamp,
+    /// When their access token expires.
+    pub until: Timestamp,
     /// Where they come from.
     pub client: ClientInfo,
 }
@@ -31,13 +33,14 @@ pub fn authenticate(ports: &Ports, token: &str, client: ClientInfo) -> Result<Ca
     if now >= claims.issued_at + ports.policy.sessions.access_token + CLOCKS {
         return Err(InvalidAccessToken::Expired);
     }
-    if ports.revocations.covers(&claims) {
+    if ports.revocations.covers(&claims.user_id, &claims.session_id) {
         return Err(InvalidAccessToken::Revoked);
     }
     Ok(Caller {
         user_id: claims.user_id,
         session_id: claims.session_id,
         authenticated_at: claims.authenticated_at,
+        until: claims.expires_at,
         client,
     })
 }
@@ -73,6 +76,7 @@ mod tests {
         ports.revocations.expect_covers().return_const(false);
         let caller = authenticate(&ports.ports(), "good", ClientInfo::default()).unwrap();
         assert_eq!((caller.user_id.as_str(), caller.session_id.as_str()), ("ada", "s1"));
+        assert_eq!(caller.until, claims().expires_at);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use crate::Timestamp;
 use crate::ids::{
-    ActivityId, AuditId, BillingId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, BridgeId, NoteId, ReservationId, ServiceKeyId, SessionId, SyncEventId,
+    TokenId, UsageId, UserId,
 };
 
 /// The time. Read once per use case and passed on as a value.
@@ -31,6 +32,10 @@ pub trait IdGenerator: Send + Sync {
     fn billing_id(&self) -> BillingId;
     /// For a note on a user.
     fn note_id(&self) -> NoteId;
+    /// For a bridge token.
+    fn bridge_id(&self) -> BridgeId;
+    /// For an event in a sync log.
+    fn sync_event_id(&self) -> SyncEventId;
     /// For a service key.
     fn service_key_id(&self) -> ServiceKeyId;
     /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).

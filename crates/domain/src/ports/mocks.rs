@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, MockActivityRepository, MockAuditLog,
-    MockBillingRepository, MockIdempotencyKeys, MockNoteRepository, MockServiceKeyRepository,
-    MockSessionRepository, MockUsageRepository, MockUserRepository, NoteRepository, ServiceKeyRepository,
-    SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys,
+    MockActivityRepository, MockAuditLog, MockBillingRepository, MockBridgeRepository, MockIdempotencyKeys,
+    MockNoteRepository, MockServiceKeyRepository, MockSessionRepository, MockSyncRepository,
+    MockUsageRepository, MockUserRepository, NoteRepository, ServiceKeyRepository, SessionRepository,
+    StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -23,6 +24,10 @@ pub struct MockUnit {
     pub billing: MockBillingRepository,
     /// Its activity timeline.
     pub activity: MockActivityRepository,
+    /// Its bridge tokens.
+    pub bridges: MockBridgeRepository,
+    /// Its sync logs.
+    pub sync: MockSyncRepository,
     /// Its notes.
     pub notes: MockNoteRepository,
     /// Its service keys.
@@ -55,6 +60,14 @@ impl UnitOfWork for MockUnit {
 
     fn activity(&mut self) -> &mut dyn ActivityRepository {
         &mut self.activity
+    }
+
+    fn bridges(&mut self) -> &mut dyn BridgeRepository {
+        &mut self.bridges
+    }
+
+    fn sync(&mut self) -> &mut dyn SyncRepository {
+        &mut self.sync
     }
 
     fn notes(&mut self) -> &mut dyn NoteRepository {

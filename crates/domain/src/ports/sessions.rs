@@ -86,6 +86,8 @@ pub trait SessionRepository: Send {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// A session, which nobody changes before this unit of work ends.
+    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
     async fn revoke_all<'a>(
         &mut self,

@@ -3,8 +3,8 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use super::{
-    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, ServiceKeyRepository,
-    SessionRepository, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, NoteRepository,
+    ServiceKeyRepository, SessionRepository, SyncRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -53,6 +53,10 @@ pub trait UnitOfWork: Send {
     fn billing(&mut self) -> &mut dyn BillingRepository;
     /// The activity timeline.
     fn activity(&mut self) -> &mut dyn ActivityRepository;
+    /// Bridge tokens.
+    fn bridges(&mut self) -> &mut dyn BridgeRepository;
+    /// Sync logs.
+    fn sync(&mut self) -> &mut dyn SyncRepository;
     /// Notes.
     fn notes(&mut self) -> &mut dyn NoteRepository;
     /// Service keys.

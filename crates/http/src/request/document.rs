@@ -1,29 +1,35 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Most bytes of a document that is kept, its numbers written out: PostgreSQL keeps and shows all the digits of 1e300.
-const LONGEST: usize = 16_384;
-/// Farthest a number's point may be moved.
+/// Farthest a number's point may be moved: PostgreSQL keeps and shows all the digits of 1e300.
 const FARTHEST: usize = 300;
 
-/// A JSON document of any form that the database keeps to the last digit; or why it does not.
-pub(crate) fn document(raw: &RawValue) -> Result<String, &'static str> {
+/// Why a document is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidDocument {
+    #[error("must be at most {0} bytes of JSON, with its numbers written out")]
+    TooLong(usize),
+    #[error("must be JSON that can be kept")]
+    Unfit,
+    #[error("must have no number beyond 1e300 or below 1e-300")]
+    FarNumber,
+}
+
+/// A JSON document of any form that the database keeps to the last digit, of at most `longest` bytes with its numbers written out; or
+/// why it is not taken.
+pub(crate) fn document(raw: &RawValue, longest: usize) -> Result<String, InvalidDocument> {
     let text = raw.get();
-    if text.len() > LONGEST {
-        return Err("must be at most 16384 bytes of JSON");
+    if text.len() > longest {
+        return Err(InvalidDocument::TooLong(longest));
     }
     // What this parser refuses (half a surrogate pair, nesting without end) the database does too.
-    let _parsed: Value =
-        serde_json::from_str(text).map_err(|_told_as_a_whole| "must be JSON that can be kept")?;
+    let _parsed: Value = serde_json::from_str(text).map_err(|_told_as_a_whole| InvalidDocument::Unfit)?;
     let mut written_out = text.len();
     for number in numbers(text) {
         let moved = moved(number).filter(|moved| *moved <= FARTHEST);
-        written_out += moved.ok_or("must have no number beyond 1e300 or below 1e-300")?;
+        written_out += moved.ok_or(InvalidDocument::FarNumber)?;
     }
-    if written_out > LONGEST {
-        return Err("must be at most 16384 bytes of JSON, with its numbers written out");
-    }
-    Ok(text.to_owned())
+    if written_out > longest { Err(InvalidDocument::TooLong(longest)) } else { Ok(text.to_owned()) }
 }
 
 /// The numbers of a valid document, as they are written.
@@ -52,8 +58,10 @@ fn moved(number: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn asked(json: &str) -> Result<String, &'static str> {
-        document(&RawValue::from_string(json.to_owned()).unwrap())
+    const LONGEST: usize = 16_384;
+
+    fn asked(json: &str) -> Result<String, String> {
+        document(&RawValue::from_string(json.to_owned()).unwrap(), LONGEST).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -133,7 +133,8 @@ pub(super) fn profile_change(
     }
 }
 
-fn closed() -> ApiError {
+/// What the token of an account that is closed is answered.
+pub(super) fn closed() -> ApiError {
     ApiError::InvalidToken("the account is closed".to_owned())
 }
 

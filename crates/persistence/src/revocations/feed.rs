@@ -1,4 +1,4 @@
-//! Learns what other replicas revoke: a connection that listens, and a catch-up read whenever it is made anew.
+//! Learns what other replicas revoke and whose sync logs grow: a connection that listens, and a catch-up whenever it is made anew.
 
 use std::future::Future;
 use std::pin::pin;
@@ -20,9 +20,11 @@ use super::RevocationList;
 use super::backoff::Backoff;
 use crate::pool::{ConnectError, Database};
 use crate::schema::{sessions, users};
+use crate::sync::{self, Topic};
 
 /// The connection has a name of its own, so that operators find it in `pg_stat_activity`.
-const LISTEN: &str = "SET application_name = 'subtle revocations'; LISTEN subtle_revocations";
+const LISTEN: &str =
+    "SET application_name = 'subtle revocations'; LISTEN subtle_revocations; LISTEN subtle_sync";
 /// A connection that is silent for so long is asked whether it lives.
 const PING_AFTER: Duration = Duration::from_secs(1);
 /// And counts as dead when it does not say so within this.
@@ -145,11 +147,14 @@ impl Listener {
         within(PATIENCE, connection.batch_execute(LISTEN)).await?;
         let began = self.clock.now();
         within(PATIENCE, self.catch_up(&mut connection, began)).await?;
+        // What those missed who follow a log they read for themselves.
+        self.list.signals().wake_all();
         self.reached(began);
         backoff.reset();
         loop {
-            if let Ok(payload) = timeout(PING_AFTER, heard(&mut connection)).await {
-                self.learn(&payload?);
+            if let Ok(heard) = timeout(PING_AFTER, heard(&mut connection)).await {
+                let Heard { channel, payload } = heard?;
+                if channel == sync::CHANNEL { self.wake(&payload) } else { self.learn(&payload) }
             } else {
                 let asked = self.clock.now();
                 within(PING_PATIENCE, connection.batch_execute("SELECT 1")).await?;
@@ -189,6 +194,13 @@ impl Listener {
         self.reached(now);
     }
 
+    fn wake(&self, payload: &str) {
+        if let Ok(id) = UserId::parse(payload) {
+            self.list.signals().wake(&Topic::User(id));
+        }
+        self.reached(self.clock.now());
+    }
+
     /// All that was committed before `at` is known.
     fn reached(&self, at: Timestamp) {
         self.list.forget_expired(at);
@@ -196,10 +208,17 @@ impl Listener {
     }
 }
 
+/// A notification.
+struct Heard {
+    channel: String,
+    payload: String,
+}
+
 /// The next notification. Nothing is lost when it is no longer awaited: they queue up in the connection.
-async fn heard(connection: &mut AsyncPgConnection) -> Result<String, Lost> {
+async fn heard(connection: &mut AsyncPgConnection) -> Result<Heard, Lost> {
     let next = pin!(connection.notifications_stream()).next().await;
-    Ok(next.ok_or(Lost::Closed)??.payload)
+    let next = next.ok_or(Lost::Closed)??;
+    Ok(Heard { channel: next.channel, payload: next.payload })
 }
 
 async fn within<T>(patience: Duration, work: impl Future<Output = QueryResult<T>>) -> Result<T, Lost> {

@@ -5,12 +5,13 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::{SessionRepository, StoreError};
 use subtle_domain::session::{RevocationReason, Session};
 
-use super::rows::{Ended, NewRow, ids};
+use super::rows::{Ended, NewRow, SessionRow, ids};
 use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT};
 use crate::schema::sessions;
 use crate::unit_of_work::PgUnitOfWork;
@@ -43,6 +44,17 @@ impl SessionRepository for PgUnitOfWork {
             .bind::<Text, _>(session.as_str())
             .load(connection))?;
         Ok(!ended.is_empty())
+    }
+
+    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let row: Option<SessionRow> = step!(self, connection => sessions::table
+            .filter(sessions::id.eq(id.as_str()))
+            .filter(sessions::user_id.eq(user.as_str()))
+            .select(SessionRow::as_select())
+            .for_share()
+            .first(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(Session::try_from).transpose()
     }
 
     async fn revoke_all<'a>(

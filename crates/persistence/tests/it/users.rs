@@ -161,6 +161,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
              INSERT INTO admin_notes (user_id, admin_id, note) VALUES ('{id}', 'ada', 'on {id} by ada');
              INSERT INTO bridge_tokens (user_id, token, expires_at) VALUES ('{id}', '{id}', now());
              INSERT INTO sync_logs (user_id, event_type, event_source) VALUES ('{id}', 'x', 'x');
+             INSERT INTO sync_places (user_id) VALUES ('{id}');
              INSERT INTO user_usage_metrics (user_id) VALUES ('{id}');
              INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 1, 'pending');
              INSERT INTO audit_logs (admin_id, user_id, action) VALUES ('{id}', '{id}', 'x');"
@@ -170,7 +171,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
     let mut unit = store(home.pool()).begin().await.unwrap();
     unit.users().erase_traces(&user_id("ada")).await.unwrap();
     unit.commit().await.unwrap();
-    for table in ["user_activity", "admin_notes", "bridge_tokens", "sync_logs"] {
+    for table in ["user_activity", "admin_notes", "bridge_tokens", "sync_logs", "sync_places"] {
         assert_eq!(home.first_column(&format!("SELECT user_id FROM {table}")).await, ["bob"], "{table}");
     }
     for table in ["user_usage_metrics", "billing_history", "audit_logs", "users"] {

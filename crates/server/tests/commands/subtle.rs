@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -16,7 +16,7 @@ use subtle_local_postgres::testing::{self, TestDatabase};
 use subtle_persistence::migrations;
 
 /// Long enough for a busy machine; reached only when something is wrong.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder to work in, which is gone when this is.
 pub(crate) struct Folder(PathBuf);
@@ -187,10 +187,11 @@ impl Drop for Server {
     }
 }
 
-fn lines(stderr: ChildStderr) -> Receiver<String> {
+/// The lines that somebody writes, as they come.
+pub(crate) fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
                 return;
             }

@@ -14,6 +14,8 @@ use crate::routes::dto::EventResult;
 
 /// Most events of one request.
 const MOST: usize = 1_000;
+/// Most bytes of what one carries.
+const MOST_DATA: usize = 16_384;
 
 /// What happened on people's accounts.
 #[derive(Deserialize, ToSchema)]
@@ -50,7 +52,8 @@ impl ActivityEventDto {
         let mut errors = FieldErrors::default();
         let user_id = errors.take("userId", UserId::parse(&self.user_id));
         let action = errors.take("action", Label::parse(&self.action));
-        let data = errors.take("data", self.data.as_deref().map(document).transpose());
+        let data =
+            errors.take("data", self.data.as_deref().map(|data| document(data, MOST_DATA)).transpose());
         match (user_id, action, data) {
             (Some(user_id), Some(action), Some(data)) => Ok(NewActivity { user_id, action, data }),
             _ => Err(errors.into()),

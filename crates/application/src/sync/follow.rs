@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use subtle_domain::ports::{StoreError, SyncSignal};
+use subtle_domain::sync::{Place, PlacedEvent};
+
+use crate::Ports;
+use crate::sessions::Caller;
+
+/// Most events that are read at once. With the largest there are, a megabyte; who is slow to take them is read no others for.
+const MOST: u32 = 16;
+
+/// Somebody who follows their sync log. What they are told comes from the log alone, by its places: a signal only says that it is
+/// worth a look, so one that is lost or comes twice does no harm.
+pub struct Follower {
+    ports: Arc<Ports>,
+    caller: Caller,
+    place: Place,
+    signal: Box<dyn SyncSignal>,
+}
+
+/// Follows the caller's sync log from behind a place; without one, or with one that the log has not reached, from its end.
+pub async fn follow_events(
+    ports: Arc<Ports>,
+    caller: Caller,
+    after: Option<Place>,
+) -> Result<Follower, StoreError> {
+    // Before the log is read: what comes in between is heard or read, or both.
+    let signal = ports.sync_signals.listen(&caller.user_id, &caller.session_id);
+    let last = ports.sync_events.last(&caller.user_id).await?;
+    let place = after.map_or(last, |after| after.min(last));
+    Ok(Follower { ports, caller, place, signal })
+}
+
+impl Follower {
+    /// How far they are.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// For how long they may go on, as far as is known now; not at all once their session is over or their access token has expired.
+    #[must_use]
+    pub fn time_left(&self) -> TimeDelta {
+        if self.ports.revocations.covers(&self.caller.user_id, &self.caller.session_id) {
+            return TimeDelta::zero();
+        }
+        (self.caller.until - self.ports.clock.now()).max(TimeDelta::zero())
+    }
+
+    /// Reads the events that come next, if there are any yet, for [`Follower::pass`] to go on behind them.
+    ///
+    /// The future is its own: whoever lets it run to its end, even if nobody wants the events any more, gives its connection back. One
+    /// that is dropped costs the connection, and many clients may go away at once.
+    pub fn read(&self) -> impl Future<Output = Result<Vec<PlacedEvent>, StoreError>> + Send + 'static {
+        let (ports, user, place) = (Arc::clone(&self.ports), self.caller.user_id.clone(), self.place);
+        async move { ports.sync_events.after(&user, place, MOST).await }
+    }
+
+    /// Goes on behind events that were read.
+    pub fn pass(&mut self, events: &[PlacedEvent]) {
+        self.place = events.last().map_or(self.place, |last| last.place);
+    }
+
+    /// Waits until there may be more to read, or they may go on no longer. Nothing is lost when the future is dropped.
+    pub async fn heard(&mut self) {
+        self.signal.heard().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tell::tests::placed;
+    use super::*;
+    use crate::test_ports::{self, NOW, caller};
+    use subtle_domain::ports::MockSyncSignal;
+
+    fn mocks(last: i64) -> test_ports::Mocks {
+        let mut mocks = test_ports::Mocks::default();
+        mocks
+            .sync_signals
+            .expect_listen()
+            .withf(|user, session| user.as_str() == "ada" && session.as_str() == "s1")
+            .returning(|_, _| {
+                let mut signal = MockSyncSignal::new();
+                signal.expect_heard().return_const(());
+                Box::new(signal)
+            });
+        mocks.sync_events.expect_last().returning(move |_| Ok(Place::new(last)));
+        mocks
+    }
+
+    async fn follow(mocks: test_ports::Mocks, after: Option<i64>) -> Follower {
+        follow_events(Arc::new(mocks.ports()), caller(), after.map(Place::new)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_begins_behind_the_place_that_is_named_or_at_the_end() {
+        for (after, place) in [(None, 7), (Some(3), 3), (Some(0), 0), (Some(7), 7), (Some(99), 7)] {
+            assert_eq!(follow(mocks(7), after).await.place(), Place::new(place), "{after:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_read_goes_on_where_the_last_one_ended() {
+        let mut mocks = mocks(7);
+        mocks
+            .sync_events
+            .expect_after()
+            .returning(|_, place, _| Ok((place.number() + 1..=9).take(2).map(placed).collect()));
+        let mut follower = follow(mocks, Some(5)).await;
+        follower.heard().await;
+        for expected in [&[6, 7][..], &[8, 9], &[], &[]] {
+            let events = follower.read().await.unwrap();
+            let places: Vec<_> = events.iter().map(|event| event.place.number()).collect();
+            assert_eq!(places, expected);
+            follower.pass(&events);
+        }
+        assert_eq!(follower.place(), Place::new(9));
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_the_token_and_at_once_with_the_session() {
+        let until = caller().until;
+        for (revoked, left) in [(false, until - NOW), (true, TimeDelta::zero())] {
+            let mut mocks = mocks(0);
+            mocks.revocations.expect_covers().return_const(revoked);
+            assert_eq!(follow(mocks, None).await.time_left(), left);
+        }
+    }
+}
