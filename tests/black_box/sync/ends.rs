@@ -46,7 +46,7 @@ async fn streams_end_with_their_session_on_every_server_and_those_of_others_go_o
 #[tokio::test]
 async fn a_stream_ends_with_its_access_token_and_goes_on_with_the_next() {
     let app = TestApp::builder()
-        .set("SUBTLE_ACCESS_TOKEN_TTL", "1s")
+        .set("SUBTLE_ACCESS_TOKEN_TTL", "4s")
         .set("SUBTLE_CLOCK_LEEWAY", "0s")
         .start()
         .await;
