@@ -234,6 +234,8 @@ async fn an_export_holds_everything_about_the_person_in_pages_and_of_nobody_else
             .await
             .expect(201);
     }
+    let told = json!({"eventType": "note.saved", "eventSource": "web"});
+    ada.send_json(&app, "POST", "/v1/sync/events", &told).await.expect(201);
     let export = ada.send(&app, "GET", "/v1/me/export").await.expect(200);
     assert_eq!(export.str("/user/email"), ada.email);
     assert_eq!(export.body["sessions"].as_array().unwrap().len(), 1);
@@ -242,6 +244,7 @@ async fn an_export_holds_everything_about_the_person_in_pages_and_of_nobody_else
     assert_eq!((usage.len(), ids.len()), (600, 600));
     let audit: Vec<_> = export.body["audit"].as_array().unwrap().iter().map(|row| &row["action"]).collect();
     assert_eq!(audit, ["user.update"]);
+    assert_eq!(export.body["sync"][0]["eventType"], "note.saved");
     assert!(export.text.contains(r#"{"n": 1.5}"#) && !export.text.contains("a secret"));
     assert!(!export.text.contains(&bob.id) && !export.text.contains(&bob.email));
     let empty = admin.send(&app, "GET", "/v1/me/export").await.expect(200);

@@ -4,6 +4,7 @@ use subtle_domain::audit::{AuditQuery, RecordedAudit};
 use subtle_domain::billing::{BillingQuery, BillingRecord};
 use subtle_domain::ports::StoreError;
 use subtle_domain::session::Session;
+use subtle_domain::sync::{Place, PlacedEvent};
 use subtle_domain::usage::UsageRow;
 use subtle_domain::user::{Standing, User};
 
@@ -24,13 +25,16 @@ pub enum ExportPart {
     Usage,
     /// Records of the ledger.
     Billing,
+    /// What their apps told each other, oldest first.
+    Sync,
     /// Uses of privilege on the account.
     Audit,
 }
 
 impl ExportPart {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] = [Self::Sessions, Self::Activity, Self::Usage, Self::Billing, Self::Audit];
+    pub const ALL: [Self; 6] =
+        [Self::Sessions, Self::Activity, Self::Usage, Self::Billing, Self::Sync, Self::Audit];
 }
 
 /// A row of a part.
@@ -41,6 +45,7 @@ pub enum ExportRow {
     Activity(RecordedActivity),
     Usage(UsageRow),
     Billing(BillingRecord),
+    Sync(PlacedEvent),
     Audit(RecordedAudit),
 }
 
@@ -76,6 +81,12 @@ pub async fn export_part(
             let query = BillingQuery { user_id: own, status: None };
             rows(ports.billing.records(&query, after, reach).await?, |record| {
                 ((record.created_at, record.id.to_string()), ExportRow::Billing(record))
+            })
+        }
+        ExportPart::Sync => {
+            let place = after.and_then(|(_, place)| Place::parse(&place).ok()).unwrap_or(Place::START);
+            rows(ports.sync_events.after(user, place, reach).await?, |row| {
+                ((row.event.at, row.place.to_string()), ExportRow::Sync(row))
             })
         }
         ExportPart::Audit => {

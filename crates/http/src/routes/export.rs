@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::activity::ActivityDto;
 use super::billing::RecordDto;
 use super::dto::{UserDto, time};
+use super::sync::SyncEventDto;
 use super::timeline::BegunSession;
 use super::usage::UsageDto;
 use crate::problem::ApiError;
@@ -32,6 +33,8 @@ pub(super) struct ExportDto {
     activity: Vec<ActivityDto>,
     usage: Vec<UsageDto>,
     billing: Vec<RecordDto>,
+    /// What your apps told each other; oldest first.
+    sync: Vec<SyncEventDto>,
     /// What administrators did to the account.
     audit: Vec<DoneDto>,
 }
@@ -134,6 +137,7 @@ fn name(part: ExportPart) -> &'static str {
         ExportPart::Activity => "activity",
         ExportPart::Usage => "usage",
         ExportPart::Billing => "billing",
+        ExportPart::Sync => "sync",
         ExportPart::Audit => "audit",
     }
 }
@@ -145,6 +149,7 @@ fn written(row: ExportRow) -> Option<String> {
         ExportRow::Activity(row) => json(&ActivityDto::from(row)),
         ExportRow::Usage(row) => json(&UsageDto::from(row)),
         ExportRow::Billing(record) => json(&RecordDto::from(&record)),
+        ExportRow::Sync(row) => json(&SyncEventDto::from(row)),
         ExportRow::Audit(row) if row.action.starts_with("note.") => return None,
         ExportRow::Audit(row) => json(&DoneDto { action: row.action, created_at: time(row.at) }),
     })
