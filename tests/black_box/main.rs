@@ -17,6 +17,7 @@ mod faults;
 mod input;
 mod kills;
 mod ledger;
+mod letters;
 mod limits;
 mod model;
 mod notes;

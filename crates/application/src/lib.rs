@@ -4,7 +4,7 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
+//! their own account), [`mail`] (the letters to them), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
 //! does), [`notes`] and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
@@ -18,6 +18,7 @@ pub mod billing;
 mod guesses;
 mod idempotent;
 mod limits;
+pub mod mail;
 pub mod notes;
 mod page;
 pub mod ports;

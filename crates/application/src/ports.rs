@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, Clock, Directory, GuessLimiter, Health,
-    IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions,
-    Store, Timelines, UsageLog, UsageReports,
+    IdGenerator, Notes, OneTimeRecords, OneTimeTokens, Outbox, PasswordHasher, RefreshTokens, Revocations,
+    ServiceKeySecrets, ServiceKeys, Sessions, Store, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -21,6 +21,8 @@ pub struct Policy {
     pub sessions: SessionPolicy,
     /// How many guesses at one account's password are evaluated; `None` where load tests switch the limits off.
     pub guesses: Option<Rate>,
+    /// How many letters one address gets because somebody asked for them; `None` where load tests switch the limits off.
+    pub letters: Option<Rate>,
     /// Whether an address must have been verified before its owner may sign in.
     pub require_verified_email: bool,
     /// How much each tier may use in a month.
@@ -51,6 +53,9 @@ pub struct Ports {
     pub activity: Arc<dyn ActivityLog>,
     pub timelines: Arc<dyn Timelines>,
     pub notes: Arc<dyn Notes>,
+    pub one_time_tokens: Arc<dyn OneTimeTokens>,
+    pub one_time_records: Arc<dyn OneTimeRecords>,
+    pub outbox: Arc<dyn Outbox>,
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,

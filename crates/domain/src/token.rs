@@ -44,6 +44,10 @@ opaque! {
     RefreshToken
 }
 opaque! {
+    /// A token in a letter, for one use.
+    OneTimeToken
+}
+opaque! {
     /// The SHA-256 of a token, in lower-case hexadecimal: what the database keeps of it.
     TokenDigest
 }

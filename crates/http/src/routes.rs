@@ -11,6 +11,7 @@ mod billing;
 mod dto;
 mod health;
 mod jwks;
+mod letters;
 mod me;
 mod notes;
 mod quotas;
@@ -29,10 +30,15 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(auth::login)
         .service(auth::refresh)
         .service(auth::logout)
+        .service(letters::verify)
+        .service(letters::resend)
+        .service(letters::request_reset)
+        .service(letters::confirm_reset)
         .service(me::show)
         .service(me::change)
         .service(me::erase)
         .service(me::change_password)
+        .service(letters::change_email)
         .service(sessions::list_mine)
         .service(sessions::end)
         .service(sessions::end_others)

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `usage`, `billing`,
-//! `service_keys`, `idempotency`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
+//! `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
 //! `directory`, `activity` and `revocations` implement the ports; [`migrations`] brings a database up to date. `schema` is generated.
 
 mod error;
@@ -28,6 +28,8 @@ mod idempotency;
 mod limits;
 pub mod migrations;
 mod notes;
+mod one_time;
+mod outbox;
 mod revocations;
 mod service_keys;
 mod sessions;
@@ -45,7 +47,9 @@ pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use limits::PgGuessLimiter;
 pub use notes::PgNotes;
+pub use one_time::PgOneTimeRecords;
 pub use options::{InvalidUrl, PoolOptions};
+pub use outbox::PgOutbox;
 pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use service_keys::PgServiceKeys;

@@ -6,14 +6,16 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`one_time`] makes the tokens in letters, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
 pub mod access;
 pub mod audit_proof;
 pub mod clock;
+mod hex;
 pub mod ids;
+pub mod one_time;
 pub mod passwords;
 mod random;
 pub mod refresh;
@@ -24,6 +26,7 @@ pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
 pub use audit_proof::{MacAuditProof, UnfitAuditProof};
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
+pub use one_time::MacOneTimeTokens;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
 pub use refresh::MacRefreshTokens;
 pub use secret::{InvalidSecret, MasterSecrets, SecretText};

@@ -1,12 +1,14 @@
 //! `subtle serve`: start, serve, stop in good order.
 
 mod announce;
+mod post;
 mod signals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
+use subtle_mail::Templates;
 use subtle_persistence::{ActivityWriter, AuditSealing, RevocationFeed, UsageWriters, migrations};
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
@@ -15,6 +17,8 @@ use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{logging, secrets, wiring};
+use post::Post;
+pub(crate) use post::PostError;
 use signals::{Signal, Signals};
 
 /// How long what was committed to the audit trail waits for its seal.
@@ -34,6 +38,7 @@ struct Running {
     activity: ActivityWriter,
     usage: UsageWriters,
     sealing: AuditSealing,
+    post: Post,
 }
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -64,7 +69,7 @@ async fn run(
         running = start(settings, home, secrets) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage, sealing } = running;
+    let Running { server, readiness, feed, activity, usage, sealing, post } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -76,6 +81,7 @@ async fn run(
         }
     };
     let served = server.run(stop).await.map_err(Failure::Server);
+    post.close().await;
     if timeout(LAST_ENTRIES, usage.close()).await.is_err() {
         tracing::warn!("the last usage could not be written in time; those who sent it were not answered");
     }
@@ -88,6 +94,7 @@ async fn run(
 }
 
 async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<Running, Failure> {
+    let templates = Templates::load(settings.mail_templates.as_deref()).map_err(PostError::from)?;
     let applied = migrations::migrate(home.url().expose()).await?;
     announce::migrations(&applied);
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
@@ -98,12 +105,15 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
         tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
     }
     let readiness = Readiness::new(move || status.is_ready());
+    let ports = wired.ports.clone();
     let server = Server::bind(wired.ports, delivery(settings), readiness.clone())
         .map_err(|source| Failure::Listen { address: settings.listen, source })?;
     announce::cautions(settings, server.address());
+    let mailer = post::mailer(settings, templates, &post::base(settings, server.address()))?;
+    let post = Post::open(ports, mailer);
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
-    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing })
+    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing, post })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

@@ -11,13 +11,14 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgServiceKeys, PgSessions, PgStore, PgTimelines,
-    PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
+    PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgOneTimeRecords, PgOutbox, PgServiceKeys, PgSessions,
+    PgStore, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList,
+    UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
-    MacRefreshTokens, MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens, UnfitAuditProof,
-    UnfitHasher,
+    MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomServiceKeys, SystemClock, UnfitAccessTokens,
+    UnfitAuditProof, UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -99,6 +100,9 @@ pub(crate) fn wire(
         activity: Arc::new(log),
         timelines: Arc::new(PgTimelines::new(database.clone())),
         notes: Arc::new(PgNotes::new(database.clone())),
+        one_time_tokens: Arc::new(MacOneTimeTokens::new(secrets)),
+        one_time_records: Arc::new(PgOneTimeRecords::new(database.clone())),
+        outbox: Arc::new(PgOutbox::new(database.clone())),
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
@@ -117,6 +121,7 @@ fn policy(settings: &Settings) -> Policy {
             grace: delta(settings.refresh_grace),
         },
         guesses: settings.limit(settings.limit_password_guesses),
+        letters: settings.limit(settings.limit_letters_by_recipient),
         require_verified_email: settings.require_verified_email,
         tier_limits: TierLimits {
             free: settings.quota_free.clone(),
@@ -130,6 +135,7 @@ fn rates(settings: &Settings) -> LimitRates {
     LimitRates {
         password_by_address: settings.limit(settings.limit_password_by_address),
         token_by_address: settings.limit(settings.limit_token_by_address),
+        letters_by_address: settings.limit(settings.limit_letters_by_address),
         token_by_account: settings.limit(settings.limit_token_by_account),
     }
 }

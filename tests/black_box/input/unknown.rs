@@ -29,6 +29,10 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
             "/v1/auth/register" => json!({"email": fresh_email(), "password": Person::PASSWORD}),
             "/v1/auth/login" => json!({"email": ada.email, "password": ada.password}),
             "/v1/auth/refresh" | "/v1/auth/logout" => json!({"refreshToken": ada.refresh}),
+            "/v1/auth/verify-email" => json!({"token": "x"}),
+            "/v1/auth/verify-email/resend" | "/v1/auth/password-reset" => json!({"email": ada.email}),
+            "/v1/auth/password-reset/confirm" => json!({"token": "x", "newPassword": "another secret 9"}),
+            "/v1/me/email" => json!({"newEmail": fresh_email(), "currentPassword": ada.password}),
             "/v1/me/password" => {
                 json!({"currentPassword": ada.password, "newPassword": "another secret 9"})
             }

@@ -1,6 +1,7 @@
 use crate::Timestamp;
 use crate::ids::{
-    ActivityId, AuditId, BillingId, NoteId, ReservationId, ServiceKeyId, SessionId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, LetterId, NoteId, OneTimeTokenId, ReservationId, ServiceKeyId, SessionId,
+    TokenId, UsageId, UserId,
 };
 
 /// The time. Read once per use case and passed on as a value.
@@ -31,8 +32,12 @@ pub trait IdGenerator: Send + Sync {
     fn billing_id(&self) -> BillingId;
     /// For a note on a user.
     fn note_id(&self) -> NoteId;
+    /// For a letter.
+    fn letter_id(&self) -> LetterId;
+    /// For a token in a letter.
+    fn one_time_token_id(&self) -> OneTimeTokenId;
     /// For a service key.
     fn service_key_id(&self) -> ServiceKeyId;
-    /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).
+    /// Sixteen bytes from the system's generator, for a session or a token in a letter (ASVS 7.2.3).
     fn salt(&self) -> [u8; 16];
 }

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 
 use super::{
     ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, MockActivityRepository, MockAuditLog,
-    MockBillingRepository, MockIdempotencyKeys, MockNoteRepository, MockServiceKeyRepository,
-    MockSessionRepository, MockUsageRepository, MockUserRepository, NoteRepository, ServiceKeyRepository,
+    MockBillingRepository, MockIdempotencyKeys, MockNoteRepository, MockOneTimeRepository,
+    MockOutboxRepository, MockServiceKeyRepository, MockSessionRepository, MockUsageRepository,
+    MockUserRepository, NoteRepository, OneTimeRepository, OutboxRepository, ServiceKeyRepository,
     SessionRepository, StoreError, UnitOfWork, UsageRepository, UserRepository,
 };
 
@@ -25,6 +26,10 @@ pub struct MockUnit {
     pub activity: MockActivityRepository,
     /// Its notes.
     pub notes: MockNoteRepository,
+    /// Its tokens in letters.
+    pub one_time: MockOneTimeRepository,
+    /// Its letters.
+    pub outbox: MockOutboxRepository,
     /// Its service keys.
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
@@ -59,6 +64,14 @@ impl UnitOfWork for MockUnit {
 
     fn notes(&mut self) -> &mut dyn NoteRepository {
         &mut self.notes
+    }
+
+    fn one_time(&mut self) -> &mut dyn OneTimeRepository {
+        &mut self.one_time
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        &mut self.outbox
     }
 
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {

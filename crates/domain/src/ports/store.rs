@@ -3,8 +3,8 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use super::{
-    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, ServiceKeyRepository,
-    SessionRepository, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, IdempotencyKeys, NoteRepository, OneTimeRepository,
+    OutboxRepository, ServiceKeyRepository, SessionRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -55,6 +55,10 @@ pub trait UnitOfWork: Send {
     fn activity(&mut self) -> &mut dyn ActivityRepository;
     /// Notes.
     fn notes(&mut self) -> &mut dyn NoteRepository;
+    /// Tokens in letters.
+    fn one_time(&mut self) -> &mut dyn OneTimeRepository;
+    /// Letters that wait to be sent.
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
     /// Service keys.
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
     /// Keys of repeated requests.

@@ -132,7 +132,8 @@ pub(super) fn profile_change(
     }
 }
 
-fn closed() -> ApiError {
+/// The account can't be used any more: neither can the token.
+pub(super) fn closed() -> ApiError {
     ApiError::InvalidToken("the account is closed".to_owned())
 }
 

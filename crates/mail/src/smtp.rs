@@ -1,0 +1,110 @@
+//! Letters by a mail server.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use subtle_domain::letter::Letter;
+use subtle_domain::ports::{Mailer, NotSent};
+use subtle_domain::token::OneTimeToken;
+
+use crate::compose::Composer;
+
+/// How long a server may take for each of its answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Answers by which a server says that it knows no such mailbox, or will never take letters to it (RFC 5321, 4.2.3). Others of that
+/// class tell of the server itself or of our account there, which somebody can put right.
+const REFUSED_FOR_GOOD: [u16; 4] = [550, 551, 552, 553];
+
+/// Why a URL leads to no mail server. It may hold a password, so it is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSmtpUrl {
+    /// Not one that is understood.
+    #[error("smtp_url is no URL such as smtps://user:password@mail.example.com")]
+    Unfit,
+    /// A password would go over the net for everybody to read.
+    #[error("smtp_url has a password and tls=none: only a server on this machine may be spoken to like that")]
+    Exposed,
+}
+
+/// Hands each letter to a mail server: over TLS with `smtps://`; with `smtp://` over STARTTLS, which is demanded where there is a password
+/// and taken where it is offered otherwise. `?tls=required`, `opportunistic` or `none` says it outright.
+pub struct SmtpMailer {
+    composer: Composer,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+}
+
+impl fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmtpMailer(…)")
+    }
+}
+
+impl SmtpMailer {
+    /// By the server of that URL. Nothing is connected yet.
+    pub fn new(composer: Composer, url: &str) -> Result<Self, InvalidSmtpUrl> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&with_tls(url)?)
+            .map_err(|_may_repeat_it| InvalidSmtpUrl::Unfit)?
+            .timeout(Some(PATIENCE))
+            .hello_name(ClientId::Domain(composer.sender().domain().to_owned()))
+            .build();
+        Ok(Self { composer, transport })
+    }
+}
+
+/// The URL as `lettre` understands it: without a word on TLS it would do without.
+fn with_tls(url: &str) -> Result<String, InvalidSmtpUrl> {
+    let Some(rest) = url.strip_prefix("smtp://") else { return Ok(url.to_owned()) };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (has_password, host) =
+        authority.rsplit_once('@').map_or((false, authority), |(_, host)| (true, host));
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    match query {
+        "" if has_password => Ok(format!("{place}?tls=required")),
+        "" => Ok(format!("{place}?tls=opportunistic")),
+        "tls=none" if has_password && !is_local(host) => Err(InvalidSmtpUrl::Exposed),
+        "tls=none" => Ok(place.to_owned()),
+        "tls=required" | "tls=opportunistic" => Ok(url.to_owned()),
+        _ => Err(InvalidSmtpUrl::Unfit),
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    let address =
+        name.trim_matches(['[', ']']).parse().map(|address: std::net::IpAddr| address.is_loopback());
+    address.unwrap_or(name == "localhost")
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send<'a>(&self, letter: &Letter, token: Option<&'a OneTimeToken>) -> Result<(), NotSent> {
+        let message = self.composer.compose(letter, token)?;
+        self.transport.send(message).await.map(|_its_words| ()).map_err(|error| not_sent(&error))
+    }
+}
+
+/// What a server says may repeat the address, so only its number is kept.
+fn not_sent(error: &Error) -> NotSent {
+    if let Some(code) = error.status() {
+        let number = u16::from(code);
+        let told = format!("the mail server answered {number}");
+        return if REFUSED_FOR_GOOD.contains(&number) { NotSent::Ever(told) } else { NotSent::Yet(told) };
+    }
+    let why = match error {
+        error if error.is_timeout() => "the mail server took too long",
+        error if error.is_tls() => "there is no TLS with the mail server that could be trusted",
+        error if error.is_client() => {
+            "the mail server does not offer what is needed, STARTTLS or a way to sign in"
+        }
+        error if error.is_response() => "the mail server's answer made no sense",
+        _ => "the mail server could not be reached",
+    };
+    NotSent::Yet(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
