@@ -16,6 +16,6 @@ pub mod templates;
 
 pub use compose::{Composer, InvalidSender, Sender};
 pub use files::FileMailer;
-pub use smtp::{InvalidSmtpUrl, SmtpMailer};
+pub use smtp::{InvalidSmtpUrl, SmtpMailer, SmtpServer};
 pub use template::TemplateFault;
 pub use templates::{TemplateError, Templates};

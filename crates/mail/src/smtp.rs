@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lettre::transport::smtp::Error;
 use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use subtle_domain::letter::Letter;
 use subtle_domain::ports::{Mailer, NotSent};
@@ -30,8 +30,27 @@ pub enum InvalidSmtpUrl {
     Exposed,
 }
 
-/// Hands each letter to a mail server: over TLS with `smtps://`; with `smtp://` over STARTTLS, which is demanded where there is a password
-/// and taken where it is offered otherwise. `?tls=required`, `opportunistic` or `none` says it outright.
+/// A mail server, not connected yet: over TLS with `smtps://`; with `smtp://` over STARTTLS, which is demanded where there is a password and
+/// taken where it is offered otherwise. `?tls=required`, `opportunistic` or `none` says it outright.
+#[derive(Clone)]
+pub struct SmtpServer(AsyncSmtpTransportBuilder);
+
+impl SmtpServer {
+    /// The server of that URL.
+    pub fn parse(url: &str) -> Result<Self, InvalidSmtpUrl> {
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&with_tls(url)?);
+        let builder = builder.map_err(|_may_repeat_it| InvalidSmtpUrl::Unfit)?;
+        Ok(Self(builder.timeout(Some(PATIENCE))))
+    }
+}
+
+impl fmt::Debug for SmtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmtpServer(…)")
+    }
+}
+
+/// Hands each letter to a mail server.
 pub struct SmtpMailer {
     composer: Composer,
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -44,14 +63,11 @@ impl fmt::Debug for SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// By the server of that URL. Nothing is connected yet.
-    pub fn new(composer: Composer, url: &str) -> Result<Self, InvalidSmtpUrl> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&with_tls(url)?)
-            .map_err(|_may_repeat_it| InvalidSmtpUrl::Unfit)?
-            .timeout(Some(PATIENCE))
-            .hello_name(ClientId::Domain(composer.sender().domain().to_owned()))
-            .build();
-        Ok(Self { composer, transport })
+    /// By that server, to which the sender's domain is told as ours.
+    #[must_use]
+    pub fn new(composer: Composer, server: SmtpServer) -> Self {
+        let name = ClientId::Domain(composer.sender().domain().to_owned());
+        Self { composer, transport: server.0.hello_name(name).build() }
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
-use subtle_mail::Templates;
 use subtle_persistence::{ActivityWriter, AuditSealing, RevocationFeed, UsageWriters, migrations};
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
@@ -17,8 +16,8 @@ use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{logging, secrets, wiring};
-use post::Post;
 pub(crate) use post::PostError;
+use post::{Post, Stationery};
 use signals::{Signal, Signals};
 
 /// How long what was committed to the audit trail waits for its seal.
@@ -43,13 +42,14 @@ struct Running {
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     logging::report_panics();
+    let stationery = Stationery::find(settings)?;
     let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
     let secrets = secrets::find(settings, local)?;
     let runtime = crate::runtime()?;
     // Before the private PostgreSQL starts: a signal that came between would leave it behind.
     let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Signals)?;
     let home = Home::open(settings)?;
-    let outcome = runtime.block_on(run(settings, &home, &secrets, signals));
+    let outcome = runtime.block_on(run(settings, &home, &secrets, stationery, signals));
     // While the runtime still hears signals: a second one ends this too.
     let closed = home.close();
     runtime.shutdown_timeout(LAST_WORDS);
@@ -63,10 +63,11 @@ async fn run(
     settings: &Settings,
     home: &Home,
     secrets: &MasterSecrets,
+    stationery: Stationery,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let running = tokio::select! {
-        running = start(settings, home, secrets) => running?,
+        running = start(settings, home, secrets, stationery) => running?,
         _ = signals.next() => return Ok(()),
     };
     let Running { server, readiness, feed, activity, usage, sealing, post } = running;
@@ -93,8 +94,12 @@ async fn run(
     served
 }
 
-async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<Running, Failure> {
-    let templates = Templates::load(settings.mail_templates.as_deref()).map_err(PostError::from)?;
+async fn start(
+    settings: &Settings,
+    home: &Home,
+    secrets: &MasterSecrets,
+    stationery: Stationery,
+) -> Result<Running, Failure> {
     let applied = migrations::migrate(home.url().expose()).await?;
     announce::migrations(&applied);
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
@@ -109,7 +114,7 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
     let server = Server::bind(wired.ports, delivery(settings), readiness.clone())
         .map_err(|source| Failure::Listen { address: settings.listen, source })?;
     announce::cautions(settings, server.address());
-    let mailer = post::mailer(settings, templates, &post::base(settings, server.address()))?;
+    let mailer = post::mailer(settings, stationery, &post::base(settings, server.address()))?;
     let post = Post::open(ports, mailer);
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);

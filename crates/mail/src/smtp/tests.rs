@@ -32,7 +32,7 @@ impl Server {
 
     fn mailer(&self, credentials: &str, query: &str) -> SmtpMailer {
         let url = format!("smtp://{credentials}127.0.0.1:{}{query}", self.port);
-        SmtpMailer::new(composer(), &url).unwrap()
+        SmtpMailer::new(composer(), SmtpServer::parse(&url).unwrap())
     }
 
     fn heard(&self) -> String {
@@ -139,7 +139,8 @@ async fn starttls_with_a_server_that_nobody_vouches_for_is_given_up() {
 #[tokio::test]
 async fn a_server_that_is_not_there_puts_the_letter_off() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let mailer = SmtpMailer::new(composer(), &format!("smtp://127.0.0.1:{nobody}")).unwrap();
+    let server = SmtpServer::parse(&format!("smtp://127.0.0.1:{nobody}")).unwrap();
+    let mailer = SmtpMailer::new(composer(), server);
     assert_eq!(send(&mailer).await, Err(NotSent::Yet("the mail server could not be reached".to_owned())));
 }
 
@@ -163,9 +164,10 @@ fn tls_is_as_the_url_says_and_demanded_where_there_is_a_password() {
 #[test]
 fn neither_an_unfit_url_nor_a_mailer_shows_a_password() {
     for url in ["smtps://", "smtp://u:hunter2@:x", "imap://u:hunter2@h"] {
-        let refused = SmtpMailer::new(composer(), url).unwrap_err();
+        let refused = SmtpServer::parse(url).unwrap_err();
         assert!(!refused.to_string().contains("hunter2"), "{url}");
     }
-    let mailer = SmtpMailer::new(composer(), "smtps://u:hunter2@mail.example").unwrap();
-    assert_eq!(format!("{mailer:?}"), "SmtpMailer(…)");
+    let server = SmtpServer::parse("smtps://u:hunter2@mail.example").unwrap();
+    assert_eq!(format!("{server:?}"), "SmtpServer(…)");
+    assert_eq!(format!("{:?}", SmtpMailer::new(composer(), server)), "SmtpMailer(…)");
 }

@@ -8,7 +8,8 @@ use subtle_application::Ports;
 use subtle_application::mail::{self, Delivery};
 use subtle_domain::ports::{Mailer, StoreError};
 use subtle_mail::{
-    Composer, FileMailer, InvalidSender, InvalidSmtpUrl, Sender, SmtpMailer, TemplateError, Templates,
+    Composer, FileMailer, InvalidSender, InvalidSmtpUrl, Sender, SmtpMailer, SmtpServer, TemplateError,
+    Templates,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -36,6 +37,21 @@ pub(crate) enum PostError {
     Smtp(#[from] InvalidSmtpUrl),
 }
 
+/// What letters need, checked before anything is started.
+#[derive(Debug)]
+pub(super) struct Stationery {
+    templates: Templates,
+    server: Option<SmtpServer>,
+}
+
+impl Stationery {
+    pub(super) fn find(settings: &Settings) -> Result<Self, PostError> {
+        let templates = Templates::load(settings.mail_templates.as_deref())?;
+        let server = settings.smtp_url.as_ref().map(|url| SmtpServer::parse(url.expose())).transpose()?;
+        Ok(Self { templates, server })
+    }
+}
+
 /// Where people reach the service.
 pub(super) fn base(settings: &Settings, address: SocketAddr) -> String {
     let reachable = if address.ip().is_unspecified() {
@@ -49,13 +65,14 @@ pub(super) fn base(settings: &Settings, address: SocketAddr) -> String {
 /// The mailer that the settings ask for.
 pub(super) fn mailer(
     settings: &Settings,
-    templates: Templates,
+    stationery: Stationery,
     base: &str,
 ) -> Result<Arc<dyn Mailer>, PostError> {
+    let Stationery { templates, server } = stationery;
     let composer = Composer::new(templates, sender(settings, base)?, base);
     let folder = || settings.mail_dir.clone().unwrap_or_else(|| settings.data_dir.join("mail"));
-    Ok(match &settings.smtp_url {
-        Some(url) => Arc::new(SmtpMailer::new(composer, url.expose())?),
+    Ok(match server {
+        Some(server) => Arc::new(SmtpMailer::new(composer, server)),
         None => Arc::new(FileMailer::new(composer, folder())),
     })
 }

@@ -78,7 +78,10 @@ fn a_template_that_is_none_stops_the_start_with_its_file_and_line() {
 fn a_mail_server_that_would_get_a_password_in_the_open_stops_the_start() {
     let folder = Folder::new();
     let reason = refusal(folder.subtle(&["--smtp-url", "smtp://u:hunter2@mail.example.com?tls=none"]), 1);
-    assert!(reason.contains("smtp_url has a password and tls=none") && !reason.contains("hunter2"), "{reason}");
+    assert!(
+        reason.contains("smtp_url has a password and tls=none") && !reason.contains("hunter2"),
+        "{reason}"
+    );
 }
 
 #[test]
