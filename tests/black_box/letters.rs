@@ -4,6 +4,7 @@ mod addresses;
 mod devices;
 mod outbox;
 mod reset;
+mod smtp;
 mod verification;
 
 use crate::support::{Answer, TestApp};

@@ -82,8 +82,8 @@ async fn run(
         }
     };
     let served = server.run(stop).await.map_err(Failure::Server);
-    post.close().await;
-    if timeout(LAST_ENTRIES, usage.close()).await.is_err() {
+    let ((), written) = tokio::join!(post.close(), timeout(LAST_ENTRIES, usage.close()));
+    if written.is_err() {
         tracing::warn!("the last usage could not be written in time; those who sent it were not answered");
     }
     if timeout(LAST_ENTRIES, activity.close()).await.is_err() {

@@ -20,9 +20,17 @@ pub(super) enum Who {
 /// The rule of an operation. A new one outside of these needs a line here, on purpose.
 pub(super) fn rule(operation: &Operation) -> Who {
     match (operation.method.as_str(), operation.path.as_str()) {
-        ("POST", "/v1/auth/register" | "/v1/auth/login" | "/v1/auth/refresh" | "/v1/auth/logout")
-        | ("POST", "/v1/auth/verify-email" | "/v1/auth/verify-email/resend")
-        | ("POST", "/v1/auth/password-reset" | "/v1/auth/password-reset/confirm")
+        (
+            "POST",
+            "/v1/auth/register"
+            | "/v1/auth/login"
+            | "/v1/auth/refresh"
+            | "/v1/auth/logout"
+            | "/v1/auth/verify-email"
+            | "/v1/auth/verify-email/resend"
+            | "/v1/auth/password-reset"
+            | "/v1/auth/password-reset/confirm",
+        )
         | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
         (

@@ -53,7 +53,7 @@ async fn another_letter_comes_once_a_minute_and_makes_the_one_before_void() {
         resend(&app, &ada.email).await.expect(202);
     }
     app.await_post().await;
-    assert_eq!(app.letters_to("verify_email", &ada.email), [first.clone()], "not within a minute");
+    assert_eq!(app.letters_to("verify_email", &ada.email).len(), 1, "not within a minute");
     a_minute_later(&app).await;
     let wishes = (0..20).map(|number| {
         let request = app.client.post(app.url_of(number % 2, "/v1/auth/verify-email/resend"));

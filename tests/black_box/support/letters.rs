@@ -31,10 +31,9 @@ impl TestApp {
     /// All letters, in the order of their time.
     pub(crate) fn letters(&self) -> Vec<Letter> {
         let Ok(folder) = fs::read_dir(self.mail_dir()) else { return Vec::new() };
-        let mut names: Vec<_> = folder
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".eml"))
-            .collect();
+        let names = folder.map(|file| file.unwrap().file_name().into_string().unwrap());
+        // One that is being written still has another name.
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
         names.sort();
         let read = |name: String| Letter {
             text: fs::read_to_string(self.mail_dir().join(&name)).unwrap(),

@@ -34,8 +34,8 @@ pub async fn is_waiting(ports: &Ports) -> Result<bool, StoreError> {
 /// is sent again rather than never.
 pub async fn deliver(ports: &Ports, mailer: &dyn Mailer) -> Result<Delivery, StoreError> {
     let now = ports.clock.now();
-    let Some(taken) = ports.outbox.take(now, now + LONGEST_TRY).await? else { return Ok(Delivery::Nothing) };
-    let TakenLetter { letter, token, tries } = taken;
+    let due = ports.outbox.take(now, now + LONGEST_TRY).await?;
+    let Some(TakenLetter { letter, token, tries }) = due else { return Ok(Delivery::Nothing) };
     let outcome = match contents(ports, &letter, token, now) {
         Contents::Unwanted => {
             ports.outbox.forget(&letter.id, tries).await?;

@@ -219,11 +219,8 @@ async fn of_two_accounts_that_move_to_one_address_at_once_one_gets_it() {
             let mut unit = store.begin().await.unwrap();
             let moved = User { email: email("same@example.com"), ..user(id) };
             let moved = unit.users().move_to(&moved).await.unwrap();
-            if moved {
-                unit.commit().await.unwrap()
-            } else {
-                unit.rollback().await.unwrap()
-            }
+            let end = if moved { unit.commit() } else { unit.rollback() };
+            end.await.unwrap();
             moved
         }
     };

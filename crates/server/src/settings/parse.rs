@@ -194,12 +194,8 @@ pub(super) fn web_url(text: &str) -> Parsed<String> {
 }
 
 pub(super) fn smtp_url(text: &str) -> Parsed<SmtpUrl> {
-    let url = of_scheme(
-        text,
-        &["smtps://", "smtp://"],
-        "must be a URL such as smtps://user:password@mail.example.com, or none",
-    );
-    url.map(SmtpUrl::new)
+    let fit = "must be a URL such as smtps://user:password@mail.example.com, or none";
+    of_scheme(text, &["smtps://", "smtp://"], fit).map(SmtpUrl::new)
 }
 
 pub(super) fn sender(text: &str) -> Parsed<Sender> {

@@ -22,12 +22,12 @@ fn letter(kind: LetterKind) -> Letter {
 /// A letter that was taken on, its token as it is kept.
 fn due(kind: LetterKind, token: Option<OneTimeRecord>, tries: u32) -> Mocks {
     let mut mocks = Mocks::default();
-    let taken = TakenLetter { letter: letter(kind), token, tries };
+    let one = TakenLetter { letter: letter(kind), token, tries };
     mocks
         .outbox
         .expect_take()
         .withf(|now, until| *now == NOW && *until == NOW + TimeDelta::minutes(2))
-        .return_once(|_, _| Ok(Some(taken)));
+        .return_once(|_, _| Ok(Some(one)));
     mocks.one_time_tokens.expect_mint_again().returning(|_| Some(OneTimeToken::new("ott")));
     mocks
 }
