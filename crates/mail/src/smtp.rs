@@ -1,6 +1,8 @@
 //! Letters by a mail server.
 
+use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -103,6 +105,13 @@ impl Mailer for SmtpMailer {
     }
 }
 
+/// What rustls refuses comes wrapped as input that is not as it should be.
+fn fails_in_handshake(error: &Error) -> bool {
+    let sources = std::iter::successors(error.source(), |&source| source.source());
+    let mut sources = sources.filter_map(|source| source.downcast_ref::<io::Error>());
+    sources.any(|source| source.kind() == io::ErrorKind::InvalidData)
+}
+
 /// What a server says may repeat the address, so only its number is kept.
 fn not_sent(error: &Error) -> NotSent {
     if let Some(code) = error.status() {
@@ -112,7 +121,9 @@ fn not_sent(error: &Error) -> NotSent {
     }
     let why = match error {
         error if error.is_timeout() => "the mail server took too long",
-        error if error.is_tls() => "there is no TLS with the mail server that could be trusted",
+        error if error.is_tls() || fails_in_handshake(error) => {
+            "there is no TLS with the mail server that could be trusted"
+        }
         error if error.is_client() => {
             "the mail server does not offer what is needed, STARTTLS or a way to sign in"
         }
