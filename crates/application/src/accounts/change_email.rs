@@ -45,7 +45,7 @@ pub enum AskEmailChangeError {
 }
 
 /// Sends a token to the address that the caller wants to have, and tells the one they have of it. Nothing changes until the token comes
-/// back: see [`super::verify_email`].
+/// back: see [`super::verify_email()`].
 pub async fn ask_email_change(
     ports: &Ports,
     caller: &Caller,
