@@ -18,6 +18,7 @@ mod faults;
 mod input;
 mod kills;
 mod ledger;
+mod letters;
 mod limits;
 mod model;
 mod notes;

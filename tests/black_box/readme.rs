@@ -60,6 +60,7 @@ async fn the_tour_of_the_readme_prints_what_it_says() {
         let command = step
             .command
             .replace("http://127.0.0.1:8080", &app.url_of(0, ""))
+            .replace(".subtle/mail", &app.mail_dir().to_string_lossy())
             .replace("cargo run -q --", &format!("{subtle} --rate-limit on"));
         script.extend([command.as_str(), "echo; echo '", END, "'\n"]);
     }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// What each package may depend on, outside of its tests: inward only.
-const INWARD: [(&str, &[&str]); 9] = [
+const INWARD: [(&str, &[&str]); 10] = [
     ("subtle-domain", &[]),
     ("subtle-application", &["subtle-domain"]),
     ("subtle-persistence", &["subtle-domain"]),
     ("subtle-security", &["subtle-domain"]),
+    ("subtle-mail", &["subtle-domain"]),
     ("subtle-http", &["subtle-application", "subtle-domain"]),
     ("subtle-local-postgres", &[]),
     (
@@ -19,6 +20,7 @@ const INWARD: [(&str, &[&str]); 9] = [
             "subtle-domain",
             "subtle-http",
             "subtle-local-postgres",
+            "subtle-mail",
             "subtle-persistence",
             "subtle-security",
         ],

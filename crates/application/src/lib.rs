@@ -4,7 +4,8 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account), [`bridge`] and [`sync`] (what their apps hand each other), [`activity`] (their timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
+//! their own account), [`bridge`] and [`sync`] (what their apps hand each other), [`mail`] (the letters to them), [`activity`] (their
+//! timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
 //! does), [`notes`] and [`admin`] (what support and administrators do with others').
 
 #![warn(missing_docs)]
@@ -19,6 +20,7 @@ pub mod bridge;
 mod guesses;
 mod idempotent;
 mod limits;
+pub mod mail;
 pub mod notes;
 mod page;
 pub mod ports;

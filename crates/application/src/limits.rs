@@ -18,6 +18,8 @@ pub struct LimitRates {
     pub password_by_address: Option<Rate>,
     /// Requests with a refresh token, by client address.
     pub token_by_address: Option<Rate>,
+    /// Requests for letters, by client address.
+    pub letters_by_address: Option<Rate>,
     /// Exchanges of refresh tokens, by account.
     pub token_by_account: Option<Rate>,
 }
@@ -29,6 +31,8 @@ pub enum AddressLimit {
     Password,
     /// Requests with a refresh token.
     Token,
+    /// Requests for letters.
+    Letter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,6 +90,7 @@ impl Limits {
         let rate = match what {
             AddressLimit::Password => self.rates.password_by_address,
             AddressLimit::Token => self.rates.token_by_address,
+            AddressLimit::Letter => self.rates.letters_by_address,
         };
         match (rate, address) {
             (Some(rate), Some(address)) => self.admit(Key::Address(what, subscriber(address)), &rate, now),
@@ -130,7 +135,12 @@ mod tests {
 
     fn limits(burst: u32) -> Limits {
         let rate = Some(Rate { burst, interval: TimeDelta::seconds(1) });
-        Limits::new(LimitRates { password_by_address: rate, token_by_address: rate, token_by_account: rate })
+        Limits::new(LimitRates {
+            password_by_address: rate,
+            token_by_address: rate,
+            letters_by_address: rate,
+            token_by_account: rate,
+        })
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -144,6 +154,7 @@ mod tests {
         assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.1")), NOW).is_err());
         assert!(limits.admit_address(AddressLimit::Password, Some(ip("::ffff:10.0.0.1")), NOW).is_err());
         assert!(limits.admit_address(AddressLimit::Token, Some(ip("10.0.0.1")), NOW).is_ok());
+        assert!(limits.admit_address(AddressLimit::Letter, Some(ip("10.0.0.1")), NOW).is_ok());
         assert!(limits.admit_address(AddressLimit::Password, Some(ip("10.0.0.2")), NOW).is_ok());
         assert!(
             limits

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, BridgeTokens, Bridges, Clock, Directory,
-    GuessLimiter, Health, IdGenerator, Notes, PasswordHasher, RefreshTokens, Revocations, ServiceKeySecrets,
-    ServiceKeys, Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
+    GuessLimiter, Health, IdGenerator, Notes, OneTimeRecords, OneTimeTokens, Outbox, PasswordHasher,
+    RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions, Store, SyncEvents, SyncSignals,
+    Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -24,6 +25,8 @@ pub struct Policy {
     pub guesses: Option<Rate>,
     /// How old a sign-in may be for what is sensitive.
     pub fresh_sign_in: TimeDelta,
+    /// How many letters one address gets because somebody asked for them; `None` where load tests switch the limits off.
+    pub letters: Option<Rate>,
     /// Whether an address must have been verified before its owner may sign in.
     pub require_verified_email: bool,
     /// How much each tier may use in a month.
@@ -35,6 +38,7 @@ impl Default for Policy {
         Self {
             sessions: SessionPolicy::default(),
             guesses: None,
+            letters: None,
             fresh_sign_in: TimeDelta::minutes(15),
             require_verified_email: false,
             tier_limits: TierLimits::default(),
@@ -70,6 +74,9 @@ pub struct Ports {
     pub activity: Arc<dyn ActivityLog>,
     pub timelines: Arc<dyn Timelines>,
     pub notes: Arc<dyn Notes>,
+    pub one_time_tokens: Arc<dyn OneTimeTokens>,
+    pub one_time_records: Arc<dyn OneTimeRecords>,
+    pub outbox: Arc<dyn Outbox>,
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,

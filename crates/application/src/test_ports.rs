@@ -7,19 +7,21 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::{
-    ActivityId, AuditId, BillingId, BridgeId, NoteId, ReservationId, ServiceKeyId, SessionId, SyncEventId,
-    TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, BridgeId, LetterId, NoteId, OneTimeTokenId, ReservationId, ServiceKeyId,
+    SessionId, SyncEventId, TokenId, UsageId, UserId,
 };
+use subtle_domain::letter::LetterKind;
 use subtle_domain::money::Cost;
+use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{
     MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockBilling, MockBridgeTokens,
     MockBridges, MockClock, MockDirectory, MockGuessLimiter, MockHealth, MockIdGenerator, MockNotes,
-    MockPasswordHasher, MockRefreshTokens, MockRevocations, MockServiceKeySecrets, MockServiceKeys,
-    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit, MockUsageLog,
-    MockUsageReports,
+    MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher, MockRefreshTokens,
+    MockRevocations, MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockSyncEvents,
+    MockSyncSignals, MockTimelines, MockUnit, MockUsageLog, MockUsageReports,
 };
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
-use subtle_domain::token::{AccessToken, RefreshToken, TokenDigest};
+use subtle_domain::token::{AccessToken, OneTimeToken, RefreshToken, TokenDigest};
 use subtle_domain::usage::{Count, Usage};
 use subtle_domain::user::User;
 
@@ -46,6 +48,9 @@ pub(crate) struct Mocks {
     pub(crate) activity: MockActivityLog,
     pub(crate) timelines: MockTimelines,
     pub(crate) notes: MockNotes,
+    pub(crate) one_time_tokens: MockOneTimeTokens,
+    pub(crate) one_time_records: MockOneTimeRecords,
+    pub(crate) outbox: MockOutbox,
     pub(crate) audit_trail: MockAuditTrail,
     pub(crate) directory: MockDirectory,
     pub(crate) usage: MockUsageReports,
@@ -73,6 +78,8 @@ impl Mocks {
         ids.expect_note_id().returning(|| NoteId::parse("n-new").unwrap());
         ids.expect_bridge_id().returning(|| BridgeId::parse("b-new").unwrap());
         ids.expect_sync_event_id().returning(|| SyncEventId::parse("e-new").unwrap());
+        ids.expect_letter_id().returning(|| LetterId::parse("m-new").unwrap());
+        ids.expect_one_time_token_id().returning(|| OneTimeTokenId::parse("o-new").unwrap());
         ids.expect_service_key_id().returning(|| ServiceKeyId::parse("k-new").unwrap());
         ids.expect_reservation_id().returning(|user| ReservationId::parse(&format!("{user}.r-new")).unwrap());
         ids.expect_salt().return_const([7; 16]);
@@ -101,6 +108,9 @@ impl Mocks {
             activity: Arc::new(self.activity),
             timelines: Arc::new(self.timelines),
             notes: Arc::new(self.notes),
+            one_time_tokens: Arc::new(self.one_time_tokens),
+            one_time_records: Arc::new(self.one_time_records),
+            outbox: Arc::new(self.outbox),
             audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
             limits: Arc::new(self.limits),
@@ -113,6 +123,20 @@ impl Mocks {
         self.refresh_tokens.expect_mint().returning(|_, _, generation, _| token(generation));
         self.refresh_tokens.expect_digest().returning(digest);
         self.access_tokens.expect_sign().returning(|_| AccessToken::new("at"));
+    }
+
+    /// Tokens of letters that say what they are: `ott`, its digest `digest of ott`.
+    pub(crate) fn expect_one_time_tokens(&mut self) {
+        self.one_time_tokens.expect_mint().returning(|_, _, _| OneTimeToken::new("ott"));
+        self.one_time_tokens.expect_digest().returning(|text| TokenDigest::new(format!("digest of {text}")));
+    }
+
+    /// Knows this token of Ada's, and no other.
+    pub(crate) fn know(&mut self, record: OneTimeRecord) {
+        self.expect_one_time_tokens();
+        self.one_time_records
+            .expect_find()
+            .returning(move |digest| Ok(Some(record.clone()).filter(|known| known.digest == *digest)));
     }
 
     /// Expects just these rows in the timeline, in this order.
@@ -172,6 +196,31 @@ pub(crate) fn session() -> Session {
         revoked_at: None,
         client: ClientInfo::default(),
     }
+}
+
+/// What is kept of Ada's token `ott`, made just now.
+pub(crate) fn one_time(purpose: Purpose) -> OneTimeRecord {
+    OneTimeRecord {
+        id: OneTimeTokenId::parse("o1").unwrap(),
+        user_id: ada().id,
+        purpose,
+        digest: TokenDigest::new("digest of ott"),
+        salt: vec![7; 16],
+        email: ada().email,
+        created_at: NOW,
+        expires_at: NOW + purpose.life(),
+    }
+}
+
+/// The kinds of the letters that a unit of work queues, and to whom, in their order.
+pub(crate) fn expect_letters(unit: &mut MockUnit, letters: &'static [(LetterKind, &'static str)]) {
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    unit.outbox.expect_add().times(letters.len()).returning(move |letter| {
+        let told = (letter.kind, letter.recipient.as_str());
+        assert_eq!(Some(&told), letters.get(seen.fetch_add(1, Ordering::SeqCst)));
+        assert_eq!(letter.token.is_some(), letter.kind.purpose().is_some());
+        Ok(())
+    });
 }
 
 /// Ada, by her session `s1`.

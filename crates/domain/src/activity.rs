@@ -24,6 +24,16 @@ vocabulary! {
         PasswordChanged = "password_changed",
         /// A change of password was refused.
         PasswordChangeRefused = "password_change_refused",
+        /// The password was replaced by who followed the link in a letter.
+        PasswordReset = "password_reset",
+        /// The address was shown to be theirs.
+        EmailVerified = "email_verified",
+        /// Another address was asked for.
+        EmailChangeAsked = "email_change_asked",
+        /// A change of address was refused.
+        EmailChangeRefused = "email_change_refused",
+        /// The address was replaced.
+        EmailChanged = "email_changed",
         /// Name or picture were changed.
         ProfileChanged = "profile_changed",
     }

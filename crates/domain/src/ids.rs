@@ -104,6 +104,14 @@ id! {
     /// The identifier of an event in a sync log.
     SyncEventId
 }
+id! {
+    /// The identifier of a letter, or of what asks for one.
+    LetterId
+}
+id! {
+    /// The identifier of a token in a letter. It is no secret.
+    OneTimeTokenId
+}
 
 /// A reservation's identifier. It tells whose it is, so that its row is found where the user's rows are: `<user>.<own part>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,8 +5,8 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`audit`], [`seal`],
-//! [`timeline`], [`service_key`],
+//! [`session`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`one_time`], [`letter`],
+//! [`audit`], [`seal`], [`timeline`], [`service_key`],
 //! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
@@ -21,8 +21,10 @@ pub mod directory;
 pub mod email;
 pub mod idempotency;
 pub mod ids;
+pub mod letter;
 pub mod money;
 pub mod note;
+pub mod one_time;
 pub mod password;
 pub mod ports;
 pub mod quota;

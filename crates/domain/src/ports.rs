@@ -10,9 +10,11 @@ mod directory;
 mod health;
 mod idempotency;
 mod limits;
+mod mail;
 #[cfg(feature = "mocks")]
 mod mocks;
 mod notes;
+mod one_time;
 mod passwords;
 mod records;
 mod revocations;
@@ -31,7 +33,9 @@ pub use directory::Directory;
 pub use health::Health;
 pub use idempotency::IdempotencyKeys;
 pub use limits::GuessLimiter;
+pub use mail::{Mailer, NotSent, Outbox, OutboxRepository, TakenLetter};
 pub use notes::{NoteRepository, Notes};
+pub use one_time::{OneTimeRecords, OneTimeRepository, OneTimeTokens};
 pub use passwords::{HasherBusy, PasswordHasher};
 pub use records::{ActivityLog, ActivityRepository, AuditLog, AuditProof, AuditTrail, Timelines};
 pub use revocations::{Revocation, Revocations};
@@ -52,8 +56,10 @@ pub use {
     health::MockHealth,
     idempotency::MockIdempotencyKeys,
     limits::MockGuessLimiter,
+    mail::{MockMailer, MockOutbox, MockOutboxRepository},
     mocks::MockUnit,
     notes::{MockNoteRepository, MockNotes},
+    one_time::{MockOneTimeRecords, MockOneTimeRepository, MockOneTimeTokens},
     passwords::MockPasswordHasher,
     records::{
         MockActivityLog, MockActivityRepository, MockAuditLog, MockAuditProof, MockAuditTrail, MockTimelines,

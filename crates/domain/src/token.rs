@@ -48,6 +48,10 @@ opaque! {
     BridgeToken
 }
 opaque! {
+    /// A token in a letter, for one use.
+    OneTimeToken
+}
+opaque! {
     /// The SHA-256 of a token, in lower-case hexadecimal: what the database keeps of it.
     TokenDigest
 }

@@ -169,6 +169,21 @@ impl User {
         changed
     }
 
+    /// Takes the address as theirs: they have shown that they read what is sent there.
+    pub fn verify_email(&mut self, now: Timestamp) {
+        if !self.email_verified {
+            self.email_verified = true;
+            self.updated_at = now;
+        }
+    }
+
+    /// Takes another address as theirs, shown likewise.
+    pub fn move_to(&mut self, email: EmailAddress, now: Timestamp) {
+        self.email = email;
+        self.email_verified = true;
+        self.updated_at = now;
+    }
+
     /// Strips the account of the person: what is left is a tombstone to which ledger and usage stay attached.
     pub fn erase(&mut self, now: Timestamp) {
         self.email = EmailAddress::tombstone(&self.id);
@@ -259,6 +274,18 @@ pub(crate) mod tests {
         let nameless = ProfileChange { full_name: Some(None), ..ProfileChange::default() };
         assert!(user.apply(UserChange { profile: nameless, ..UserChange::default() }, now));
         assert_eq!(user.full_name, None);
+    }
+
+    #[test]
+    fn an_address_is_verified_once_and_a_new_one_comes_verified() {
+        let later = |days| ada().created_at + TimeDelta::days(days);
+        let mut user = ada();
+        user.verify_email(later(1));
+        user.verify_email(later(2));
+        assert_eq!(user, User { email_verified: true, updated_at: later(1), ..ada() });
+        let email = EmailAddress::parse("ada@new.example").unwrap();
+        user.move_to(email.clone(), later(3));
+        assert_eq!(user, User { email, email_verified: true, updated_at: later(3), ..ada() });
     }
 
     #[test]

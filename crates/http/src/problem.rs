@@ -98,6 +98,8 @@ pub(crate) enum ApiError {
     InvalidRefreshToken,
     #[error("the bridge token is not valid")]
     InvalidBridgeToken,
+    #[error("the token is not known, was used, or is past its time")]
+    InvalidOneTimeToken,
     #[error("{0}")]
     Forbidden(String),
     #[error("the sign-in is too old for this: POST /v1/auth/reauthenticate")]
@@ -165,6 +167,9 @@ impl ApiError {
             }
             Self::InvalidBridgeToken => {
                 (StatusCode::UNAUTHORIZED, "invalid-bridge-token", "The bridge token is not valid")
+            }
+            Self::InvalidOneTimeToken => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-one-time-token", "The token is not valid")
             }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This is not permitted"),
             Self::SignInTooOld => {
@@ -235,6 +240,16 @@ impl ApiError {
         }
     }
 
+    fn fields(&self) -> Vec<FieldError> {
+        match self {
+            Self::Invalid(errors) => errors.clone(),
+            Self::InvalidOneTimeToken => {
+                vec![FieldError { field: "token".to_owned(), message: self.to_string() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The answer to the request of that identifier.
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         let (status, name, title) = self.kind();
@@ -272,7 +287,7 @@ impl ApiError {
             status: status.as_u16(),
             detail: self.detail(),
             request_id: request_id.to_owned(),
-            errors: if let Self::Invalid(errors) = self { errors.clone() } else { Vec::new() },
+            errors: self.fields(),
             quota: if let Self::QuotaExceeded(_, quota) = self { Some(quota) } else { None },
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();

@@ -16,7 +16,7 @@ pub(crate) use body::{Json, JsonOrLines, parse_item};
 pub(crate) use caller::{Admin, Authenticated, FreshlySignedIn, Support};
 pub(crate) use client::Client;
 pub(crate) use document::document;
-pub(crate) use limits::{PasswordLimit, TokenLimit};
+pub(crate) use limits::{LetterLimit, PasswordLimit, TokenLimit};
 pub(crate) use path::{Id, Ids};
 pub(crate) use query::Params;
 pub(crate) use repeat::Repeat;

@@ -13,6 +13,7 @@ mod dto;
 mod export;
 mod health;
 mod jwks;
+mod letters;
 mod me;
 mod notes;
 mod quotas;
@@ -33,11 +34,16 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::reauthenticate)
+        .service(letters::verify)
+        .service(letters::resend)
+        .service(letters::request_reset)
+        .service(letters::confirm_reset)
         .service(me::show)
         .service(me::change)
         .service(me::erase)
         .service(me::change_password)
         .service(export::export)
+        .service(letters::change_email)
         .service(sessions::list_mine)
         .service(sessions::end)
         .service(sessions::end_others)

@@ -4,9 +4,10 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`, `billing`,
-//! `service_keys`, `idempotency`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
-//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a database up to date. `schema` is generated.
+//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
+//! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
+//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
+//! database up to date. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -30,6 +31,8 @@ mod idempotency;
 mod limits;
 pub mod migrations;
 mod notes;
+mod one_time;
+mod outbox;
 mod revocations;
 mod service_keys;
 mod sessions;
@@ -50,7 +53,9 @@ pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use limits::PgGuessLimiter;
 pub use notes::PgNotes;
+pub use one_time::PgOneTimeRecords;
 pub use options::{InvalidUrl, PoolOptions};
+pub use outbox::PgOutbox;
 pub use pool::{Database, PoolStatus};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use service_keys::PgServiceKeys;

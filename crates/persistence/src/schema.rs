@@ -100,6 +100,46 @@ diesel::table! {
 }
 
 diesel::table! {
+    mail_outbox (id) {
+        id -> Text,
+        user_id -> Text,
+        kind -> Text,
+        recipient -> Nullable<Text>,
+        token_id -> Nullable<Text>,
+        new_email -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        state -> Text,
+        tries -> Int4,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        due_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    mail_requests (id) {
+        id -> Text,
+        purpose -> Text,
+        email -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    one_time_tokens (user_id, purpose) {
+        user_id -> Text,
+        purpose -> Text,
+        id -> Text,
+        digest -> Text,
+        salt -> Bytea,
+        email -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     service_keys (id) {
         id -> Text,
         name -> Text,
@@ -232,6 +272,8 @@ diesel::table! {
 diesel::joinable!(billing_closings -> users (user_id));
 diesel::joinable!(billing_history -> users (user_id));
 diesel::joinable!(bridge_tokens -> users (user_id));
+diesel::joinable!(mail_outbox -> users (user_id));
+diesel::joinable!(one_time_tokens -> users (user_id));
 diesel::joinable!(service_keys -> users (created_by));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sync_logs -> users (user_id));
@@ -252,6 +294,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     billing_history,
     bridge_tokens,
     idempotency_keys,
+    mail_outbox,
+    mail_requests,
+    one_time_tokens,
     service_keys,
     sessions,
     sync_logs,

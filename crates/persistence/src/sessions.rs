@@ -23,7 +23,7 @@ use subtle_domain::user::User;
 use crate::pool::Database;
 use crate::schema::{sessions, users};
 use crate::user_row::UserRow;
-use rows::{Ended, NewRow, SessionRow, ids};
+use rows::{Ended, NewRow, SessionRow, ids, is_new_device};
 
 /// Where revocations are announced: `s:<session id>` or `u:<user id>`.
 pub(crate) const CHANNEL: &str = "subtle_revocations";
@@ -59,6 +59,45 @@ WITH ended AS (
 )
 SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
 
+/// The statement that begins a session: one, on the pool or in a unit of work.
+macro_rules! begin {
+    ($row:ident, $verified:ident) => {
+        users::table
+            .filter(users::id.eq($row.user_id))
+            .filter(users::password_hash.eq($verified.expose()))
+            .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
+            .select((
+                $row.id.into_sql::<Text>(),
+                users::id,
+                $row.refresh_token.into_sql::<Text>(),
+                $row.expires_at.into_sql::<Timestamptz>(),
+                $row.created_at.into_sql::<Timestamptz>(),
+                $row.generation.into_sql::<Integer>(),
+                $row.salt.into_sql::<Binary>(),
+                $row.user_agent.into_sql::<Nullable<Text>>(),
+                $row.ip_address.as_deref().into_sql::<Nullable<Text>>(),
+                $row.last_used_at.into_sql::<Timestamptz>(),
+                Some($row.authenticated_at).into_sql::<Nullable<Timestamptz>>(),
+            ))
+            .for_share()
+            .insert_into(sessions::table)
+            .into_columns((
+                sessions::id,
+                sessions::user_id,
+                sessions::refresh_token,
+                sessions::expires_at,
+                sessions::created_at,
+                sessions::generation,
+                sessions::salt,
+                sessions::user_agent,
+                sessions::ip_address,
+                sessions::last_used_at,
+                sessions::authenticated_at,
+            ))
+    };
+}
+use begin;
+
 /// Sessions in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PgSessions {
@@ -78,40 +117,13 @@ impl Sessions for PgSessions {
     /// One statement. It waits for whoever is about to close the account or to change its password, and sees what they did.
     async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError> {
         let row = NewRow::from(session);
-        let begun = once!(self.database, connection => users::table
-            .filter(users::id.eq(row.user_id))
-            .filter(users::password_hash.eq(verified.expose()))
-            .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
-            .select((
-                row.id.into_sql::<Text>(),
-                users::id,
-                row.refresh_token.into_sql::<Text>(),
-                row.expires_at.into_sql::<Timestamptz>(),
-                row.created_at.into_sql::<Timestamptz>(),
-                row.generation.into_sql::<Integer>(),
-                row.salt.into_sql::<Binary>(),
-                row.user_agent.into_sql::<Nullable<Text>>(),
-                row.ip_address.as_deref().into_sql::<Nullable<Text>>(),
-                row.last_used_at.into_sql::<Timestamptz>(),
-                Some(row.authenticated_at).into_sql::<Nullable<Timestamptz>>(),
-            ))
-            .for_share()
-            .insert_into(sessions::table)
-            .into_columns((
-                sessions::id,
-                sessions::user_id,
-                sessions::refresh_token,
-                sessions::expires_at,
-                sessions::created_at,
-                sessions::generation,
-                sessions::salt,
-                sessions::user_agent,
-                sessions::ip_address,
-                sessions::last_used_at,
-                sessions::authenticated_at,
-            ))
-            .execute(connection))?;
+        let begun = once!(self.database, connection => begin!(row, verified).execute(connection))?;
         Ok(begun == 1)
+    }
+
+    async fn is_new_device(&self, session: &Session) -> Result<bool, StoreError> {
+        repeatable!(self.database, connection =>
+            diesel::select(is_new_device(session)).get_result(connection))
     }
 
     async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError> {

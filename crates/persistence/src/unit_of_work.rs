@@ -11,8 +11,8 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
     ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, IdempotencyKeys,
-    NoteRepository, ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository, UnitOfWork,
-    UsageRepository, UserRepository,
+    NoteRepository, OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, Store,
+    StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -182,6 +182,14 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn notes(&mut self) -> &mut dyn NoteRepository {
+        self
+    }
+
+    fn one_time(&mut self) -> &mut dyn OneTimeRepository {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
         self
     }
 

@@ -13,7 +13,10 @@ use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{NewUser, StoreError, UserRepository};
 use subtle_domain::user::User;
 
-use crate::schema::{admin_notes, bridge_tokens, sync_logs, sync_places, user_activity, users};
+use crate::schema::{
+    admin_notes, bridge_tokens, mail_outbox, mail_requests, one_time_tokens, sync_logs, sync_places,
+    user_activity, users,
+};
 use crate::unit_of_work::PgUnitOfWork;
 use crate::user_row::{UserRow, lower};
 
@@ -131,6 +134,17 @@ impl UserRepository for PgUnitOfWork {
         Ok(replaced == 1)
     }
 
+    async fn move_to(&mut self, user: &User) -> Result<bool, StoreError> {
+        // No statement takes an address only if it is free: the index refuses it, and with that ends the transaction.
+        let moved = step!(self, connection => diesel::update(users::table.find(user.id.as_str()))
+            .set(State::from(user))
+            .execute(connection));
+        match moved {
+            Err(StoreError::Conflict(_)) => Ok(false),
+            moved => exactly_one(moved?).map(|()| true),
+        }
+    }
+
     async fn set_hash(&mut self, id: &UserId, hash: &PasswordHash) -> Result<(), StoreError> {
         let set = step!(self, connection => diesel::update(users::table.find(id.as_str()))
             .set(users::password_hash.eq(hash.expose()))
@@ -138,7 +152,7 @@ impl UserRepository for PgUnitOfWork {
         exactly_one(set)
     }
 
-    async fn erase_traces(&mut self, id: &UserId) -> Result<(), StoreError> {
+    async fn erase_traces(&mut self, id: &UserId, email: &EmailAddress) -> Result<(), StoreError> {
         let id = id.as_str();
         // The ledger stays, but for what was written about the person: a month's close says only what was used.
         step!(self, connection => sql_query(FORGET_DESCRIPTIONS).bind::<Text, _>(id).execute(connection))?;
@@ -156,6 +170,15 @@ impl UserRepository for PgUnitOfWork {
             .execute(connection))?;
         step!(self, connection => diesel::delete(sync_places::table)
             .filter(sync_places::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(mail_outbox::table)
+            .filter(mail_outbox::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(one_time_tokens::table)
+            .filter(one_time_tokens::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(mail_requests::table)
+            .filter(mail_requests::email.eq(email.as_str().to_lowercase()))
             .execute(connection))?;
         Ok(())
     }

@@ -11,8 +11,8 @@ use subtle_domain::ids::UserId;
 use subtle_domain::ports::BridgeTokens;
 use subtle_domain::token::{BridgeToken, PresentedBridgeToken, TokenDigest};
 
+use crate::hex::hex;
 use crate::random;
-use crate::refresh::hex;
 
 /// What every token begins with, so that scanners find those that leak.
 const PREFIX: &str = "bt_";

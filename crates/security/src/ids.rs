@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle_domain::ids::{
-    ActivityId, AuditId, BillingId, BridgeId, InvalidId, NoteId, ReservationId, ServiceKeyId, SessionId,
-    SyncEventId, TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, BridgeId, InvalidId, LetterId, NoteId, OneTimeTokenId, ReservationId,
+    ServiceKeyId, SessionId, SyncEventId, TokenId, UsageId, UserId,
 };
 use subtle_domain::ports::{Clock, IdGenerator};
 
@@ -82,6 +82,14 @@ impl IdGenerator for CuidGenerator {
     }
 
     fn sync_event_id(&self) -> SyncEventId {
+        self.cuid()
+    }
+
+    fn letter_id(&self) -> LetterId {
+        self.cuid()
+    }
+
+    fn one_time_token_id(&self) -> OneTimeTokenId {
         self.cuid()
     }
 
@@ -174,6 +182,8 @@ mod tests {
         assert_ne!(ids.note_id(), ids.note_id());
         assert_ne!(ids.bridge_id(), ids.bridge_id());
         assert_ne!(ids.sync_event_id(), ids.sync_event_id());
+        assert_ne!(ids.letter_id(), ids.letter_id());
+        assert_ne!(ids.one_time_token_id(), ids.one_time_token_id());
         assert_ne!(ids.service_key_id(), ids.service_key_id());
         assert_ne!(ids.token_id(), ids.token_id());
         assert_ne!(ids.salt(), ids.salt());

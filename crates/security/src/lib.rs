@@ -6,7 +6,8 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`bridge`] those of the hand-off, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`bridge`] those of the hand-off, [`one_time`] makes the tokens in letters, [`service_keys`] the secrets of
+//! programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
@@ -14,7 +15,9 @@ pub mod access;
 pub mod audit_proof;
 pub mod bridge;
 pub mod clock;
+mod hex;
 pub mod ids;
+pub mod one_time;
 pub mod passwords;
 mod random;
 pub mod refresh;
@@ -26,6 +29,7 @@ pub use audit_proof::{MacAuditProof, UnfitAuditProof};
 pub use bridge::RandomBridgeTokens;
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
+pub use one_time::MacOneTimeTokens;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
 pub use refresh::MacRefreshTokens;
 pub use secret::{InvalidSecret, MasterSecrets, SecretText};

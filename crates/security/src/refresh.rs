@@ -12,6 +12,7 @@ use subtle_domain::ports::RefreshTokens;
 use subtle_domain::session::Generation;
 use subtle_domain::token::{PresentedRefreshToken, RefreshToken, TokenDigest};
 
+use crate::hex::hex;
 use crate::secret::{Keys, MasterSecrets};
 
 const VERSION: u8 = 1;
@@ -119,14 +120,6 @@ fn session_key(root: &hmac::Key, salt: &[u8]) -> hmac::Key {
 
 fn labelled(claims: &[u8]) -> Vec<u8> {
     [TOKEN, claims].concat()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|half| char::from_digit(half.into(), 16))
-        .collect()
 }
 
 /// Takes a text off the front of `bytes`: its length in one byte, then the text.

@@ -13,6 +13,7 @@ use crate::random;
 const SALT: &[u8] = b"subtle master secret v1";
 const ACCESS: &[u8] = b"subtle access token ed25519 seed v1";
 const REFRESH: &[u8] = b"subtle refresh token mac root v1";
+const ONE_TIME: &[u8] = b"subtle one-time token mac root v1";
 const AUDIT_ROW: &[u8] = b"subtle audit row mac v1";
 const AUDIT_SEAL: &[u8] = b"subtle audit seal ed25519 seed v1";
 
@@ -63,6 +64,8 @@ pub(crate) struct Keys {
     pub(crate) access_seed: [u8; 32],
     /// The root of the keys that authenticate refresh tokens.
     pub(crate) refresh_root: [u8; 32],
+    /// The root of the keys that make tokens in letters.
+    pub(crate) one_time_root: [u8; 32],
     /// Authenticates rows of the audit trail.
     pub(crate) audit_mac: [u8; 32],
     /// The private key that signs seals of the audit trail.
@@ -80,6 +83,7 @@ impl Keys {
         Ok(Self {
             access_seed: key(ACCESS)?,
             refresh_root: key(REFRESH)?,
+            one_time_root: key(ONE_TIME)?,
             audit_mac: key(AUDIT_ROW)?,
             audit_seed: key(AUDIT_SEAL)?,
         })

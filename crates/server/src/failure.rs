@@ -12,6 +12,7 @@ use subtle_persistence::migrations::MigrateError;
 use crate::audit::AuditError;
 use crate::data_dir::DataDirError;
 use crate::secrets::SecretError;
+use crate::serve::PostError;
 use crate::settings::SettingError;
 use crate::wiring::WiringError;
 
@@ -32,6 +33,8 @@ pub(crate) enum Failure {
     Migrate(#[from] MigrateError),
     #[error(transparent)]
     Wiring(#[from] WiringError),
+    #[error(transparent)]
+    Post(#[from] PostError),
     #[error("the e-mail address {0}")]
     Email(#[from] InvalidEmail),
     #[error("the password {0}")]
@@ -68,6 +71,7 @@ impl Failure {
             | Self::Postgres(_)
             | Self::Migrate(_)
             | Self::Wiring(_)
+            | Self::Post(_)
             | Self::Email(_)
             | Self::Password(_)
             | Self::Input(_)

@@ -1,6 +1,7 @@
 //! `subtle serve`: start, serve, stop in good order.
 
 mod announce;
+mod post;
 mod signals;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{logging, secrets, wiring};
+pub(crate) use post::PostError;
+use post::{Post, Stationery};
 use signals::{Signal, Signals};
 
 /// How long what was committed to the audit trail waits for its seal.
@@ -39,17 +42,19 @@ struct Running {
     usage: UsageWriters,
     sealing: AuditSealing,
     cleaning: Cleaning,
+    post: Post,
 }
 
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     logging::report_panics();
+    let stationery = Stationery::find(settings)?;
     let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
     let secrets = secrets::find(settings, local)?;
     let runtime = crate::runtime()?;
     // Before the private PostgreSQL starts: a signal that came between would leave it behind.
     let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Signals)?;
     let home = Home::open(settings)?;
-    let outcome = runtime.block_on(run(settings, &home, &secrets, signals));
+    let outcome = runtime.block_on(run(settings, &home, &secrets, stationery, signals));
     // While the runtime still hears signals: a second one ends this too.
     let closed = home.close();
     runtime.shutdown_timeout(LAST_WORDS);
@@ -63,13 +68,14 @@ async fn run(
     settings: &Settings,
     home: &Home,
     secrets: &MasterSecrets,
+    stationery: Stationery,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let running = tokio::select! {
-        running = start(settings, home, secrets) => running?,
+        running = start(settings, home, secrets, stationery) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage, sealing, cleaning } = running;
+    let Running { server, readiness, feed, activity, usage, sealing, cleaning, post } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -81,7 +87,8 @@ async fn run(
         }
     };
     let served = server.run(stop).await.map_err(Failure::Server);
-    if timeout(LAST_ENTRIES, usage.close()).await.is_err() {
+    let ((), written) = tokio::join!(post.close(), timeout(LAST_ENTRIES, usage.close()));
+    if written.is_err() {
         tracing::warn!("the last usage could not be written in time; those who sent it were not answered");
     }
     if timeout(LAST_ENTRIES, activity.close()).await.is_err() {
@@ -93,7 +100,12 @@ async fn run(
     served
 }
 
-async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Result<Running, Failure> {
+async fn start(
+    settings: &Settings,
+    home: &Home,
+    secrets: &MasterSecrets,
+    stationery: Stationery,
+) -> Result<Running, Failure> {
     let applied = migrations::migrate(home.url().expose()).await?;
     announce::migrations(&applied);
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
@@ -106,12 +118,16 @@ async fn start(settings: &Settings, home: &Home, secrets: &MasterSecrets) -> Res
         tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
     }
     let readiness = Readiness::new(move || status.is_ready());
+    let ports = wired.ports.clone();
     let server = Server::bind(wired.ports, delivery(settings), readiness.clone())
         .map_err(|source| Failure::Listen { address: settings.listen, source })?;
     announce::cautions(settings, server.address());
+    let mailer = post::mailer(settings, stationery, &post::base(settings, server.address()))?;
+    let post = Post::open(ports, mailer);
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
-    Ok(Running { server, readiness, feed, activity: wired.activity, usage: wired.usage, sealing, cleaning })
+    let (activity, usage) = (wired.activity, wired.usage);
+    Ok(Running { server, readiness, feed, activity, usage, sealing, cleaning, post })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

@@ -12,15 +12,16 @@ use std::time::Duration;
 use subtle_domain::quota::QuotaLimits;
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
+use subtle_mail::Sender;
 use subtle_security::MasterSecrets;
 
 pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
 pub(crate) use parse::LogFormat;
 use parse::{
     DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, list, log_directive, log_format,
-    network, origin, path, quota, rate, secrets, size, smtp_url, switch, time, unless, web_url, word,
+    network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch, time, unless, web_url, word,
 };
-pub(crate) use places::DatabaseUrl;
+pub(crate) use places::{DatabaseUrl, SmtpUrl};
 
 /// How much of a setting's value may be seen, and where it may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ settings! {
         Open listen: SocketAddr = "127.0.0.1:8080", "ADDRESS",
             "Address and port to serve on; port 0 takes a free one", address;
         Open public_url: Option<String> = "none", "URL",
-            "Where people reach the service, for links in letters", unless("none", web_url);
+            "Where people reach the service, for links in letters; without, where it listens", unless("none", web_url);
         Open trusted_proxies: Vec<IpNetwork> = "none", "NETWORKS",
             "Proxies whose X-Forwarded-For is believed: 10.0.0.0/8,::1", list(network);
         Open cors_origins: Vec<String> = "none", "ORIGINS",
@@ -167,6 +168,10 @@ settings! {
             "Requests with a password, by client address", unless("off", rate);
         Open limit_token_by_address: Option<Rate> = "1200/1m", "N/TIME|off",
             "Requests with a refresh token, by client address", unless("off", rate);
+        Open limit_letters_by_address: Option<Rate> = "60/10m", "N/TIME|off",
+            "Requests for letters, by client address", unless("off", rate);
+        Open limit_letters_by_recipient: Option<Rate> = "10/1h", "N/TIME|off",
+            "Letters that somebody asks for, by the address they go to, over all servers", unless("off", rate);
         Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
             "Exchanges of refresh tokens, by account", unless("off", rate);
     }
@@ -178,11 +183,15 @@ settings! {
         Open quota_enterprise: QuotaLimits = "none/none/none", "REQUESTS/TOKENS/COST",
             "What a user of the tier enterprise may use", quota;
     }
-    "Letters (accepted, but not sent by this version)" {
+    "Letters" {
         Open mail_dir: Option<PathBuf> = "none", "FOLDER",
-            "Where letters are put as .eml files", unless("none", path);
-        Hidden smtp_url: Option<String> = "none", "URL",
-            "The mail server: smtps://user:password@host", unless("none", smtp_url);
+            "Where letters are put as .eml files; without, `mail` in the data dir", unless("none", path);
+        Hidden smtp_url: Option<SmtpUrl> = "none", "URL",
+            "The mail server that sends them instead: smtps://user:password@host, or smtp:// with STARTTLS", unless("none", smtp_url);
+        Open mail_from: Option<Sender> = "none", "ADDRESS",
+            "Who they come from: Example <no-reply@example.com>; without, no-reply at the host of public_url", unless("none", sender);
+        Open mail_templates: Option<PathBuf> = "none", "FOLDER",
+            "Templates that take the place of ours: verify_email.txt, verify_email.html and so on", unless("none", path);
     }
     "Logs" {
         Open log: String = "info", "DIRECTIVES",

@@ -11,14 +11,14 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgServiceKeys, PgSessions, PgStore,
-    PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed, RevocationList,
-    UsageWriters,
+    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgOneTimeRecords, PgOutbox, PgServiceKeys,
+    PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed,
+    RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
-    MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys, SystemClock, UnfitAccessTokens,
-    UnfitAuditProof, UnfitHasher,
+    MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys, SystemClock,
+    UnfitAccessTokens, UnfitAuditProof, UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -104,6 +104,9 @@ pub(crate) fn wire(
         activity: Arc::new(log),
         timelines: Arc::new(PgTimelines::new(database.clone())),
         notes: Arc::new(PgNotes::new(database.clone())),
+        one_time_tokens: Arc::new(MacOneTimeTokens::new(secrets)),
+        one_time_records: Arc::new(PgOneTimeRecords::new(database.clone())),
+        outbox: Arc::new(PgOutbox::new(database.clone())),
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
@@ -124,6 +127,7 @@ fn policy(settings: &Settings) -> Policy {
         },
         guesses: settings.limit(settings.limit_password_guesses),
         fresh_sign_in: delta(settings.fresh_sign_in),
+        letters: settings.limit(settings.limit_letters_by_recipient),
         require_verified_email: settings.require_verified_email,
         tier_limits: TierLimits {
             free: settings.quota_free.clone(),
@@ -137,6 +141,7 @@ fn rates(settings: &Settings) -> LimitRates {
     LimitRates {
         password_by_address: settings.limit(settings.limit_password_by_address),
         token_by_address: settings.limit(settings.limit_token_by_address),
+        letters_by_address: settings.limit(settings.limit_letters_by_address),
         token_by_account: settings.limit(settings.limit_token_by_account),
     }
 }

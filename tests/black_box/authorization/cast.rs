@@ -107,7 +107,9 @@ impl Stage {
                    UNION ALL SELECT encode(salt, 'base64') FROM sessions
                    UNION ALL SELECT encode(digest, 'hex') FROM service_keys
                    UNION ALL SELECT encode(digest, 'base64') FROM service_keys
-                   UNION ALL SELECT token FROM bridge_tokens";
+                   UNION ALL SELECT token FROM bridge_tokens
+                   UNION ALL SELECT digest FROM one_time_tokens
+                   UNION ALL SELECT encode(salt, 'hex') FROM one_time_tokens";
         self.database.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
@@ -143,6 +145,15 @@ impl Stage {
         made.expect(201).str("/id").to_owned()
     }
 
+    /// A token of the owner's, from a letter.
+    async fn token(&self, kind: &str, owner: &Person) -> String {
+        if kind == "reset_password" {
+            let wish = json!({"email": owner.email});
+            self.app.post("/v1/auth/password-reset", &wish).await.expect(202);
+        }
+        self.app.letter(kind, &owner.email).await.token()
+    }
+
     pub(super) async fn call(
         &self,
         operation: &Operation,
@@ -165,9 +176,22 @@ impl Stage {
                 owner.send_json(&self.app, "POST", "/v1/bridge-tokens", &json!({})).await.expect(201);
             request = request.json(&json!({"token": issued.str("/token")}));
         } else if operation.takes_body() {
-            request = request.json(&body(operation, caller.unwrap_or(owner), owner));
+            let mut body = body(operation, caller.unwrap_or(owner), owner);
+            if let Some(kind) = link_for(operation) {
+                body["token"] = self.token(kind, owner).await.into();
+            }
+            request = request.json(&body);
         }
         Answer::of(request).await
+    }
+}
+
+/// Which letter has the token that an operation takes.
+fn link_for(operation: &Operation) -> Option<&'static str> {
+    match operation.path.as_str() {
+        "/v1/auth/verify-email" => Some("verify_email"),
+        "/v1/auth/password-reset/confirm" => Some("reset_password"),
+        _ => None,
     }
 }
 
@@ -180,6 +204,12 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
         ("POST", "/v1/auth/reauthenticate") => json!({"password": caller.password}),
         ("POST", "/v1/bridge-tokens") => json!({"sessionData": {"document": "d-17"}}),
         ("POST", "/v1/sync/events") => json!({"eventType": "settings.changed", "eventSource": "web"}),
+        ("POST", "/v1/auth/verify-email") => json!({}),
+        ("POST", "/v1/auth/verify-email/resend" | "/v1/auth/password-reset") => json!({"email": owner.email}),
+        ("POST", "/v1/auth/password-reset/confirm") => json!({"newPassword": "another secret 9"}),
+        ("POST", "/v1/me/email") => {
+            json!({"newEmail": fresh_email(), "currentPassword": caller.password})
+        }
         ("PATCH", "/v1/me") => json!({"fullName": "Augusta"}),
         ("POST", "/v1/me/password") => {
             json!({"currentPassword": caller.password, "newPassword": "another secret 9"})

@@ -26,7 +26,11 @@ pub(super) fn rule(operation: &Operation) -> Who {
             | "/v1/auth/login"
             | "/v1/auth/refresh"
             | "/v1/auth/logout"
-            | "/v1/bridge-tokens/redeem",
+            | "/v1/bridge-tokens/redeem"
+            | "/v1/auth/verify-email"
+            | "/v1/auth/verify-email/resend"
+            | "/v1/auth/password-reset"
+            | "/v1/auth/password-reset/confirm",
         )
         | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
         ("POST", "/v1/auth/reauthenticate") => Who::SignedIn,

@@ -33,6 +33,10 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
             "/v1/bridge-tokens" => json!({"sessionData": {"document": "d-17"}}),
             "/v1/bridge-tokens/redeem" => json!({"token": "nonsense"}),
             "/v1/sync/events" => json!({"eventType": "settings.changed", "eventSource": "web"}),
+            "/v1/auth/verify-email" => json!({"token": "x"}),
+            "/v1/auth/verify-email/resend" | "/v1/auth/password-reset" => json!({"email": ada.email}),
+            "/v1/auth/password-reset/confirm" => json!({"token": "x", "newPassword": "another secret 9"}),
+            "/v1/me/email" => json!({"newEmail": fresh_email(), "currentPassword": ada.password}),
             "/v1/me/password" => {
                 json!({"currentPassword": ada.password, "newPassword": "another secret 9"})
             }

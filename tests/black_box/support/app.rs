@@ -78,7 +78,9 @@ impl Builder {
                 (0..self.servers).map(|_| scope.spawn(|| Process::start(environment))).collect();
             started.into_iter().map(|server| server.join().unwrap()).collect()
         });
-        TestApp { servers, url, environment: self.environment, client: reqwest::Client::new() }
+        let data = PathBuf::from(self.environment.get("SUBTLE_DATA_DIR").cloned().unwrap_or_default());
+        let environment = self.environment;
+        TestApp { servers, url, environment, client: reqwest::Client::new(), data: DataDir(data) }
     }
 }
 
@@ -93,6 +95,17 @@ pub(crate) struct TestApp {
     url: String,
     environment: BTreeMap<String, String>,
     pub(crate) client: reqwest::Client,
+    /// Dropped after the servers.
+    data: DataDir,
+}
+
+/// The servers' data dir, gone when this is dropped.
+struct DataDir(PathBuf);
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        let _perhaps_never_made = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl TestApp {
@@ -176,6 +189,11 @@ impl TestApp {
 
     pub(crate) async fn refresh(&self, token: &str) -> Answer {
         self.post("/v1/auth/refresh", &json!({"refreshToken": token})).await
+    }
+
+    /// Where the servers put their letters.
+    pub(crate) fn mail_dir(&self) -> PathBuf {
+        self.data.0.join("mail")
     }
 
     /// The URL of the servers' database.

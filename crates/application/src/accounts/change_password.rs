@@ -1,4 +1,6 @@
 use subtle_domain::activity::ActivityAction;
+use subtle_domain::letter::{Letter, LetterKind};
+use subtle_domain::one_time::Purpose;
 use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
 use subtle_domain::ports::{HasherBusy, StoreError};
 use subtle_domain::session::RevocationReason;
@@ -38,7 +40,7 @@ pub enum ChangePasswordError {
     Store(#[from] StoreError),
 }
 
-/// Changes the caller's password and ends all their other sessions (ASVS 7.4.3).
+/// Changes the caller's password, ends all their other sessions (ASVS 7.4.3) and tells them by a letter.
 pub async fn change_password(
     ports: &Ports,
     caller: &FreshCaller,
@@ -62,7 +64,9 @@ pub async fn change_password(
         return refuse("wrong_password", ChangePasswordError::WrongPassword);
     }
     let hash = ports.passwords.hash(&command.new).await?;
-    let ended = again(|| replace(ports, caller, &credentials.hash, &hash, now)).await?;
+    let email = &credentials.user.email;
+    let letter = ports.letter(&caller.user_id, LetterKind::PasswordChanged, email, &caller.client, now);
+    let ended = again(|| replace(ports, caller, &credentials.hash, &hash, &letter, now)).await?;
     // Somebody else changed it meanwhile: what was verified is no longer the password.
     ports.learn_ended(ended.ok_or(ChangePasswordError::WrongPassword)?, now);
     ports.forget_guesses(&credentials.user.email, &caller.client).await;
@@ -75,6 +79,7 @@ async fn replace(
     caller: &Caller,
     from: &PasswordHash,
     to: &PasswordHash,
+    letter: &Letter,
     now: subtle_domain::Timestamp,
 ) -> Result<Option<Vec<subtle_domain::ids::SessionId>>, StoreError> {
     let mut unit = ports.store.begin().await?;
@@ -85,6 +90,11 @@ async fn replace(
     let keep = Some(&caller.session_id);
     let ended =
         unit.sessions().revoke_all(&caller.user_id, keep, RevocationReason::PasswordChange, now).await?;
+    // What somebody else may have asked for, who knew the old password or had the mailbox.
+    for purpose in [Purpose::ResetPassword, Purpose::ChangeEmail] {
+        unit.one_time().void(&caller.user_id, Some(purpose)).await?;
+    }
+    unit.outbox().add(letter).await?;
     unit.commit().await?;
     Ok(Some(ended))
 }
@@ -127,6 +137,11 @@ mod tests {
                 keep.is_some_and(|kept| kept.as_str() == "s1") && *reason == RevocationReason::PasswordChange
             })
             .returning(|_, _, _, _| Ok(vec![SessionId::parse("s2").unwrap()]));
+        unit.one_time.expect_void().times(2).returning(|_, purpose| {
+            assert_ne!(purpose, Some(Purpose::VerifyEmail));
+            Ok(())
+        });
+        test_ports::expect_letters(&mut unit, &[(LetterKind::PasswordChanged, "ada@example.com")]);
         let committed = mocks.expect_unit(unit);
         mocks
             .revocations

@@ -51,10 +51,11 @@ pub(crate) async fn erase_within(
     mut user: User,
     now: Timestamp,
 ) -> Result<User, StoreError> {
+    let email = user.email.clone();
     user.erase(now);
     unit.users().save(&user).await?;
     unit.users().set_hash(&user.id, &PasswordHash::tombstone()).await?;
-    unit.users().erase_traces(&user.id).await?;
+    unit.users().erase_traces(&user.id, &email).await?;
     unit.sessions().delete_all(&user.id).await?;
     Ok(user)
 }
@@ -82,7 +83,11 @@ mod tests {
             .withf(|_, hash| *hash == PasswordHash::tombstone())
             .times(1)
             .returning(|_, _| Ok(()));
-        unit.users.expect_erase_traces().times(1).returning(|_| Ok(()));
+        unit.users
+            .expect_erase_traces()
+            .withf(|_, email| email.as_str() == "ada@example.com")
+            .times(1)
+            .returning(|_, _| Ok(()));
         unit.sessions.expect_delete_all().times(1).returning(|_| Ok(()));
         let committed = mocks.expect_unit(unit);
         mocks

@@ -1,5 +1,6 @@
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
+use subtle_domain::one_time::Purpose;
 use subtle_domain::password::Password;
 use subtle_domain::ports::{HasherBusy, NewUser, StoreError};
 use subtle_domain::session::ClientInfo;
@@ -37,7 +38,7 @@ pub enum RegisterError {
     Store(#[from] StoreError),
 }
 
-/// Makes an account and signs its owner in.
+/// Makes an account and signs its owner in. The letter that asks them to verify their address commits with it.
 pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, RegisterError> {
     let now = ports.clock.now();
     // Hashed before the address is looked up: that it is taken is not told any faster.
@@ -45,6 +46,7 @@ pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, Regi
     let user = User::new(ports.ids.user_id(), command.email.clone(), now);
     let new = NewUser { user: User { full_name: command.full_name, ..user }, hash };
     let (session, token) = new_session(ports, &new.user, command.client.clone(), now);
+    let (record, letter) = ports.linked_letter(&new.user, Purpose::VerifyEmail, &new.user.email, now);
     let added = again(|| async {
         let mut unit = ports.store.begin().await?;
         if !unit.users().add(&new).await? {
@@ -52,6 +54,8 @@ pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, Regi
             return Ok(false);
         }
         unit.sessions().add(&session).await?;
+        unit.one_time().put(&record, now).await?;
+        unit.outbox().add(&letter).await?;
         unit.commit().await.map(|()| true)
     });
     if !added.await? {
@@ -65,6 +69,7 @@ pub async fn register(ports: &Ports, command: Register) -> Result<SignedIn, Regi
 mod tests {
     use super::*;
     use crate::test_ports::{self, NOW};
+    use subtle_domain::letter::LetterKind;
     use subtle_domain::password::PasswordHash;
     use subtle_domain::ports::MockUnit;
     use subtle_domain::session::SessionPolicy;
@@ -83,10 +88,11 @@ mod tests {
     fn hashing(mocks: &mut test_ports::Mocks) {
         mocks.passwords.expect_hash().returning(|_| Ok(PasswordHash::tombstone()));
         mocks.expect_tokens();
+        mocks.expect_one_time_tokens();
     }
 
     #[tokio::test]
-    async fn an_account_and_its_session_commit_together() {
+    async fn an_account_its_session_and_its_letter_commit_together() {
         let mut mocks = test_ports::Mocks::default();
         hashing(&mut mocks);
         mocks.expect_activity(&[ActivityAction::SignUp]);
@@ -96,6 +102,14 @@ mod tests {
             .withf(|new| new.user.email.as_str() == "ada@example.com")
             .returning(|_| Ok(true));
         unit.sessions.expect_add().withf(|session| session.created_at == NOW).returning(|_| Ok(()));
+        unit.one_time
+            .expect_put()
+            .withf(|record, _| {
+                record.purpose == Purpose::VerifyEmail && record.email.as_str() == "ada@example.com"
+            })
+            .times(1)
+            .returning(|_, _| Ok(true));
+        test_ports::expect_letters(&mut unit, &[(LetterKind::VerifyEmail, "ada@example.com")]);
         let committed = mocks.expect_unit(unit);
         let done = register(&mocks.ports(), command()).await.unwrap();
         assert!(test_ports::was(&committed));

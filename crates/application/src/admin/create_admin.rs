@@ -69,6 +69,8 @@ async fn store(
         (user.role, user.email_verified, user.disabled_at, user.updated_at) = (Role::Admin, true, None, now);
         unit.users().save(&user).await?;
         unit.users().set_hash(&user.id, hash).await?;
+        // A link that was sent before would give an administrator another password or address.
+        unit.one_time().void(&user.id, None).await?;
         let ended = unit.sessions().revoke_all(&user.id, None, RevocationReason::PasswordChange, now).await?;
         let mut changes = audit::changes(&before, &user);
         changes.push(FieldChange { field: "password", before: None, after: None });
@@ -129,6 +131,7 @@ mod tests {
             .withf(|user| user.role == Role::Admin && user.email_verified)
             .returning(|_| Ok(()));
         unit.users.expect_set_hash().times(1).returning(|_, _| Ok(()));
+        unit.one_time.expect_void().withf(|_, purpose| purpose.is_none()).times(1).returning(|_, _| Ok(()));
         unit.sessions.expect_revoke_all().times(1).returning(|_, _, _, _| Ok(Vec::new()));
         unit.audit
             .expect_append()

@@ -1,14 +1,16 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
+use subtle_domain::letter::LetterKind;
 use subtle_domain::password::PasswordAttempt;
 use subtle_domain::ports::{Credentials, HasherBusy, StoreError};
-use subtle_domain::session::ClientInfo;
+use subtle_domain::session::{ClientInfo, Session};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::Standing;
 
 use super::{SignedIn, new_session, signed_in};
 use crate::Ports;
+use crate::again::again;
 
 /// An address and a password that somebody claims to have.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         check(ports, &command, &credentials, now).await?;
         let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
         // Between the check and here the account may have been closed, or its hash replaced: then decide again.
-        if ports.sessions.begin(&session, &credentials.hash).await? {
+        if begin(ports, &credentials, &session, now).await? {
             ports.forget_guesses(&command.email, &command.client).await;
             upgrade_hash(ports, &credentials, command.password).await;
             ports.make_room(&credentials.user.id, now).await;
@@ -67,6 +69,35 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         }
         take_guess(ports, &command, now).await?;
     }
+}
+
+/// Begins a session. One on a device that was not seen before commits with a letter that tells of it.
+async fn begin(
+    ports: &Ports,
+    credentials: &Credentials,
+    session: &Session,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let email = &credentials.user.email;
+    let tells = ports.sessions.is_new_device(session).await? && ports.may_write_to(email, now).await?.is_ok();
+    if !tells {
+        return ports.sessions.begin(session, &credentials.hash).await;
+    }
+    let letter = ports.letter(&session.user_id, LetterKind::NewDevice, email, &session.client, now);
+    again(|| async {
+        let mut unit = ports.store.begin().await?;
+        // Of several at once on one new device, the first tells.
+        unit.users().lock(&session.user_id).await?;
+        let is_new = unit.sessions().is_new_device(session).await?;
+        if !unit.sessions().begin(session, &credentials.hash).await? {
+            return unit.rollback().await.map(|()| false);
+        }
+        if is_new {
+            unit.outbox().add(&letter).await?;
+        }
+        unit.commit().await.map(|()| true)
+    })
+    .await
 }
 
 async fn check(

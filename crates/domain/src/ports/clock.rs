@@ -1,7 +1,7 @@
 use crate::Timestamp;
 use crate::ids::{
-    ActivityId, AuditId, BillingId, BridgeId, NoteId, ReservationId, ServiceKeyId, SessionId, SyncEventId,
-    TokenId, UsageId, UserId,
+    ActivityId, AuditId, BillingId, BridgeId, LetterId, NoteId, OneTimeTokenId, ReservationId, ServiceKeyId,
+    SessionId, SyncEventId, TokenId, UsageId, UserId,
 };
 
 /// The time. Read once per use case and passed on as a value.
@@ -36,8 +36,12 @@ pub trait IdGenerator: Send + Sync {
     fn bridge_id(&self) -> BridgeId;
     /// For an event in a sync log.
     fn sync_event_id(&self) -> SyncEventId;
+    /// For a letter.
+    fn letter_id(&self) -> LetterId;
+    /// For a token in a letter.
+    fn one_time_token_id(&self) -> OneTimeTokenId;
     /// For a service key.
     fn service_key_id(&self) -> ServiceKeyId;
-    /// Sixteen bytes from the system's generator, for a session (ASVS 7.2.3).
+    /// Sixteen bytes from the system's generator, for a session or a token in a letter (ASVS 7.2.3).
     fn salt(&self) -> [u8; 16];
 }

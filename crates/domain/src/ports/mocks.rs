@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys,
     MockActivityRepository, MockAuditLog, MockBillingRepository, MockBridgeRepository, MockIdempotencyKeys,
-    MockNoteRepository, MockServiceKeyRepository, MockSessionRepository, MockSyncRepository,
-    MockUsageRepository, MockUserRepository, NoteRepository, ServiceKeyRepository, SessionRepository,
-    StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
+    MockNoteRepository, MockOneTimeRepository, MockOutboxRepository, MockServiceKeyRepository,
+    MockSessionRepository, MockSyncRepository, MockUsageRepository, MockUserRepository, NoteRepository,
+    OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, StoreError, SyncRepository,
+    UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -30,6 +31,10 @@ pub struct MockUnit {
     pub sync: MockSyncRepository,
     /// Its notes.
     pub notes: MockNoteRepository,
+    /// Its tokens in letters.
+    pub one_time: MockOneTimeRepository,
+    /// Its letters.
+    pub outbox: MockOutboxRepository,
     /// Its service keys.
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
@@ -72,6 +77,14 @@ impl UnitOfWork for MockUnit {
 
     fn notes(&mut self) -> &mut dyn NoteRepository {
         &mut self.notes
+    }
+
+    fn one_time(&mut self) -> &mut dyn OneTimeRepository {
+        &mut self.one_time
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        &mut self.outbox
     }
 
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {

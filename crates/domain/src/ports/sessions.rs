@@ -14,6 +14,8 @@ use crate::user::User;
 pub trait Sessions: Send + Sync {
     /// Begins `session`, in its first generation, of an active account whose hash still is `verified`; `false` if it no longer is either.
     async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
+    /// Whether the user of `session` has had sessions before, and none of them on its device (see [`crate::letter::device_of`]).
+    async fn is_new_device(&self, session: &Session) -> Result<bool, StoreError>;
     /// A session and whose it is.
     async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError>;
     /// Steps a session from its generation to `next`, if nobody was faster and it is not revoked.
@@ -88,6 +90,10 @@ pub trait SessionRepository: Send {
     ) -> Result<bool, StoreError>;
     /// A session, which nobody changes before this unit of work ends.
     async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// As [`Sessions::begin`]: begins `session` of an active account whose hash still is `verified`.
+    async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
+    /// As [`Sessions::is_new_device`].
+    async fn is_new_device(&mut self, session: &Session) -> Result<bool, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.
     async fn revoke_all<'a>(
         &mut self,

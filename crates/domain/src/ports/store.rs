@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, NoteRepository,
-    ServiceKeyRepository, SessionRepository, SyncRepository, UsageRepository, UserRepository,
+    OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, SyncRepository,
+    UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -59,6 +60,10 @@ pub trait UnitOfWork: Send {
     fn sync(&mut self) -> &mut dyn SyncRepository;
     /// Notes.
     fn notes(&mut self) -> &mut dyn NoteRepository;
+    /// Tokens in letters.
+    fn one_time(&mut self) -> &mut dyn OneTimeRepository;
+    /// Letters that wait to be sent.
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
     /// Service keys.
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
     /// Keys of repeated requests.

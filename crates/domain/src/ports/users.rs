@@ -71,8 +71,12 @@ pub trait UserRepository: Send {
         to: &PasswordHash,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// Gives an account that the caller has locked another address, which is verified; `false` if somebody has it. Then all that is left
+    /// to the unit of work is to be rolled back.
+    async fn move_to(&mut self, user: &User) -> Result<bool, StoreError>;
     /// Sets a hash.
     async fn set_hash(&mut self, id: &UserId, hash: &PasswordHash) -> Result<(), StoreError>;
-    /// Deletes what is about the person and no part of the books: activity, notes on them, hand-off and sync data.
-    async fn erase_traces(&mut self, id: &UserId) -> Result<(), StoreError>;
+    /// Deletes what is about the person, who had that address, and no part of the books: activity, notes on them, hand-off and sync
+    /// data, letters to them and the tokens in those.
+    async fn erase_traces(&mut self, id: &UserId, email: &EmailAddress) -> Result<(), StoreError>;
 }

@@ -14,6 +14,18 @@ pub(crate) struct PasswordLimit;
 /// Counts a request with a refresh token against the limit of its client's address.
 pub(crate) struct TokenLimit;
 
+/// Counts a request for a letter against the limit of its client's address.
+pub(crate) struct LetterLimit;
+
+impl FromRequest for LetterLimit {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(admit(request, AddressLimit::Letter).map(|()| Self))
+    }
+}
+
 impl FromRequest for PasswordLimit {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;

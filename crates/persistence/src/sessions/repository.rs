@@ -2,18 +2,19 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel::sql_types::{Binary, Integer, Nullable, Text, Timestamptz};
+use diesel::{IntoSql, sql_query};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{SessionRepository, StoreError};
 use subtle_domain::session::{RevocationReason, Session};
 
-use super::rows::{Ended, NewRow, SessionRow, ids};
-use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT};
-use crate::schema::sessions;
+use super::rows::{Ended, NewRow, SessionRow, ids, is_new_device};
+use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT, begin};
+use crate::schema::{sessions, users};
 use crate::unit_of_work::PgUnitOfWork;
 
 diesel::define_sql_function! {
@@ -55,6 +56,16 @@ impl SessionRepository for PgUnitOfWork {
             .first(connection)
             .map(OptionalExtension::optional))?;
         row.map(Session::try_from).transpose()
+    }
+
+    async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError> {
+        let row = NewRow::from(session);
+        let begun = step!(self, connection => begin!(row, verified).execute(connection))?;
+        Ok(begun == 1)
+    }
+
+    async fn is_new_device(&mut self, session: &Session) -> Result<bool, StoreError> {
+        step!(self, connection => diesel::select(is_new_device(session)).get_result(connection))
     }
 
     async fn revoke_all<'a>(

@@ -1,9 +1,11 @@
 //! Rows of `sessions`, read and written.
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Nullable, Text};
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
+use subtle_domain::letter::{DEVICE_NOISE, device_of};
 use subtle_domain::ports::StoreError;
 use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::TokenDigest;
@@ -84,6 +86,28 @@ impl<'a> From<&'a Session> for NewRow<'a> {
             authenticated_at: session.authenticated_at,
         }
     }
+}
+
+diesel::define_sql_function! {
+    /// Takes the letters of `from` out of a text, where `to` is empty.
+    fn translate(text: Text, from: Text, to: Text) -> Text;
+}
+diesel::define_sql_function! {
+    /// The text, or another one instead of NULL.
+    fn coalesce(text: Nullable<Text>, other: Text) -> Text;
+}
+
+/// Whether there are sessions of the user, and none on this device.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn is_new_device<'a>(session: &'a Session) -> _ {
+    let user: &'a str = session.user_id.as_str();
+    let device: String = device_of(session.client.user_agent.as_deref().unwrap_or_default());
+    let noise: &'static str = DEVICE_NOISE;
+    let theirs = translate(coalesce(sessions::user_agent, ""), noise, "");
+    let any = sessions::table.filter(sessions::user_id.eq(user)).select(sessions::id);
+    let same =
+        sessions::table.filter(sessions::user_id.eq(user)).filter(theirs.eq(device)).select(sessions::id);
+    exists(any).and(not(exists(same)))
 }
 
 /// A session that a statement has ended.

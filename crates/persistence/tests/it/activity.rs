@@ -282,7 +282,10 @@ mod reported {
         let erasing = async {
             let mut unit = store.begin().await.unwrap();
             unit.users().lock(&user_id("ada")).await.unwrap();
-            unit.users().erase_traces(&user_id("ada")).await.unwrap();
+            unit.users()
+                .erase_traces(&user_id("ada"), &crate::support::email("ada@example.com"))
+                .await
+                .unwrap();
             unit.commit().await.unwrap();
         };
         let writing = async {

@@ -14,6 +14,8 @@ mod idempotency;
 mod limits;
 mod migrations;
 mod notes;
+mod one_time;
+mod outbox;
 mod revocations;
 mod service_keys;
 mod sessions;

@@ -312,3 +312,39 @@ async fn a_session_ends_within_a_unit_of_work_when_that_commits() {
     unit.commit().await.unwrap();
     assert_eq!(home.value("SELECT revoked_reason FROM sessions").await, "admin");
 }
+
+#[tokio::test]
+async fn a_device_is_new_if_there_were_others_and_none_like_it() {
+    let (home, sessions) = home().await;
+    let on = |id: &str, agent: Option<&str>| Session {
+        client: ClientInfo { ip_address: None, user_agent: agent.map(str::to_owned) },
+        ..session(id, "ada")
+    };
+    let phone = on("s9", Some("Phone 2_1.0 (ü)"));
+    let is_new = async |session: &Session| {
+        let mut unit = store(home.pool()).begin().await.unwrap();
+        let within = unit.sessions().is_new_device(session).await.unwrap();
+        assert_eq!(sessions.is_new_device(session).await.unwrap(), within);
+        within
+    };
+    assert!(!is_new(&phone).await, "there is no session yet");
+    home.add_session(&session("s1", "bob")).await;
+    assert!(!is_new(&phone).await, "Bob's are not hers");
+    home.add_session(&on("s2", Some("Laptop 1"))).await;
+    assert!(is_new(&phone).await && is_new(&on("s9", None)).await);
+    home.add_session(&on("s3", Some("Phone 1_9 (ü)"))).await;
+    home.add_session(&on("s4", None)).await;
+    assert!(!is_new(&phone).await && !is_new(&on("s9", None)).await);
+    home.run("UPDATE sessions SET revoked_at = now(), revoked_reason = 'user'").await;
+    assert!(!is_new(&phone).await, "ended ones were seen too");
+}
+
+#[tokio::test]
+async fn a_session_begins_within_a_unit_of_work_as_it_does_alone() {
+    let (home, _) = home().await;
+    let mut unit = store(home.pool()).begin().await.unwrap();
+    assert!(!unit.sessions().begin(&session("s1", "ada"), &hash('x')).await.unwrap());
+    assert!(unit.sessions().begin(&session("s1", "ada"), &hash('a')).await.unwrap());
+    unit.commit().await.unwrap();
+    assert_eq!(home.value("SELECT count(*) FROM sessions").await, "1");
+}

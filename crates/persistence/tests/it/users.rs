@@ -162,6 +162,10 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
              INSERT INTO bridge_tokens (user_id, token, expires_at) VALUES ('{id}', '{id}', now());
              INSERT INTO sync_logs (user_id, event_type, event_source) VALUES ('{id}', 'x', 'x');
              INSERT INTO sync_places (user_id) VALUES ('{id}');
+             INSERT INTO mail_outbox (id, user_id, kind, recipient, due_at) VALUES ('{id}', '{id}', 'x', 'x', now());
+             INSERT INTO one_time_tokens (user_id, purpose, id, digest, salt, email, expires_at)
+             VALUES ('{id}', 'verify_email', '{id}', '{id}', '', 'x', now() + interval '1 day');
+             INSERT INTO mail_requests (id, purpose, email) VALUES ('{id}', 'reset_password', '{id}@example.com');
              INSERT INTO user_usage_metrics (user_id) VALUES ('{id}');
              INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 1, 'pending');
              INSERT INTO audit_logs (admin_id, user_id, action) VALUES ('{id}', '{id}', 'x');"
@@ -169,12 +173,65 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
         .await;
     }
     let mut unit = store(home.pool()).begin().await.unwrap();
-    unit.users().erase_traces(&user_id("ada")).await.unwrap();
+    unit.users().erase_traces(&user_id("ada"), &email("ada@example.com")).await.unwrap();
     unit.commit().await.unwrap();
-    for table in ["user_activity", "admin_notes", "bridge_tokens", "sync_logs", "sync_places"] {
+    assert_eq!(home.first_column("SELECT id FROM mail_requests").await, ["bob"]);
+    for table in [
+        "user_activity",
+        "admin_notes",
+        "bridge_tokens",
+        "sync_logs",
+        "sync_places",
+        "mail_outbox",
+        "one_time_tokens",
+    ] {
         assert_eq!(home.first_column(&format!("SELECT user_id FROM {table}")).await, ["bob"], "{table}");
     }
     for table in ["user_usage_metrics", "billing_history", "audit_logs", "users"] {
         assert_eq!(home.value(&format!("SELECT count(*) FROM {table}")).await, "2", "{table}");
     }
+}
+
+#[tokio::test]
+async fn an_account_moves_to_an_address_that_nobody_has_whatever_its_case() {
+    let home = Home::new().await;
+    home.add(&user("ada")).await;
+    home.add(&user("bob")).await;
+    home.run("UPDATE users SET email = 'BOB@example.com' WHERE id = 'bob'").await;
+    let store = store(home.pool());
+    for (new, moved) in [("bob@example.com", false), ("ada@new.example", true)] {
+        let mut unit = store.begin().await.unwrap();
+        let mut ada = unit.users().lock(&user_id("ada")).await.unwrap().unwrap();
+        ada.move_to(email(new), later(9));
+        assert_eq!(unit.users().move_to(&ada).await.unwrap(), moved, "{new}");
+        if moved {
+            unit.commit().await.unwrap();
+        } else {
+            unit.rollback().await.unwrap();
+        }
+    }
+    let ada = PgAccounts::new(home.pool()).find(&user_id("ada")).await.unwrap().unwrap();
+    assert_eq!((ada.email.as_str(), ada.updated_at), ("ada@new.example", later(9)));
+}
+
+#[tokio::test]
+async fn of_two_accounts_that_move_to_one_address_at_once_one_gets_it() {
+    let home = Home::new().await;
+    home.add(&user("ada")).await;
+    home.add(&user("bob")).await;
+    let store = store(home.pool());
+    let moved = |id: &'static str| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let moved = User { email: email("same@example.com"), ..user(id) };
+            let moved = unit.users().move_to(&moved).await.unwrap();
+            let end = if moved { unit.commit() } else { unit.rollback() };
+            end.await.unwrap();
+            moved
+        }
+    };
+    let (ada, bob) = tokio::join!(moved("ada"), moved("bob"));
+    assert!(ada != bob);
+    assert_eq!(home.value("SELECT count(*) FROM users WHERE email = 'same@example.com'").await, "1");
 }

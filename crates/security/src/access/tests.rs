@@ -143,6 +143,7 @@ fn the_kid_is_the_thumbprint_of_the_public_key() {
     let known = verifying_key(&Keys {
         access_seed: seed,
         refresh_root: [0; 32],
+        one_time_root: [0; 32],
         audit_mac: [0; 32],
         audit_seed: [0; 32],
     })

@@ -11,15 +11,20 @@ use crate::settings::{DatabaseUrl, Settings};
 
 /// Choices that do less than they seem to, or more.
 pub(super) fn cautions(settings: &Settings, address: SocketAddr) {
-    if settings.mail_dir.is_some() || settings.smtp_url.is_some() || settings.public_url.is_some() {
-        tracing::warn!("mail_dir, smtp_url and public_url are for later: this version sends no letters yet");
+    if settings.mail_dir.is_some() && settings.smtp_url.is_some() {
+        tracing::warn!("smtp_url is set: letters go to the mail server, and mail_dir is not used");
+    }
+    if settings.smtp_url.is_some() && settings.public_url.is_none() {
+        tracing::warn!(
+            "public_url is not set: links in letters lead to {address}, where nobody else may reach the service"
+        );
     }
     if !settings.rate_limit {
         tracing::warn!("rate_limit is off: passwords can be guessed freely by whoever reaches {address}");
     }
-    if settings.require_verified_email {
+    if settings.require_verified_email && settings.smtp_url.is_none() {
         tracing::warn!(
-            "require_verified_email is on, but this version sends no letters: only administrators can verify an address"
+            "require_verified_email is on, but letters are only put into a folder: nobody gets theirs by mail"
         );
     }
 }

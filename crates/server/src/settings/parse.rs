@@ -12,11 +12,12 @@ use subtle_domain::decimal;
 use subtle_domain::quota::{Limit, QuotaLimits};
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
+use subtle_mail::Sender;
 use subtle_persistence::PoolOptions;
 use subtle_security::MasterSecrets;
 use tracing_subscriber::EnvFilter;
 
-use super::places::DatabaseUrl;
+use super::places::{DatabaseUrl, SmtpUrl};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -192,12 +193,13 @@ pub(super) fn web_url(text: &str) -> Parsed<String> {
     of_scheme(text, &["https://", "http://"], "must be a URL such as https://accounts.example.com, or none")
 }
 
-pub(super) fn smtp_url(text: &str) -> Parsed<String> {
-    of_scheme(
-        text,
-        &["smtps://", "smtp://"],
-        "must be a URL such as smtps://user:password@mail.example.com, or none",
-    )
+pub(super) fn smtp_url(text: &str) -> Parsed<SmtpUrl> {
+    let fit = "must be a URL such as smtps://user:password@mail.example.com, or none";
+    of_scheme(text, &["smtps://", "smtp://"], fit).map(SmtpUrl::new)
+}
+
+pub(super) fn sender(text: &str) -> Parsed<Sender> {
+    Sender::parse(text).or_else(unfit)
 }
 
 /// A URL with a host and no stray characters. Whoever uses it reads it more closely.

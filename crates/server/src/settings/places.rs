@@ -1,4 +1,4 @@
-//! Where the database is.
+//! Where the database and the mail server are.
 
 use std::fmt;
 
@@ -26,6 +26,26 @@ impl DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// The URL of a mail server. Does not print itself, likewise.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SmtpUrl(String);
+
+impl SmtpUrl {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmtpUrl(…)")
     }
 }
 
@@ -61,6 +81,7 @@ mod tests {
 
     #[test]
     fn a_url_does_not_print_itself() {
+        assert_eq!(format!("{:?}", SmtpUrl::new("smtp://u:hunter2@h")), "SmtpUrl(…)");
         assert_eq!(format!("{:?}", DatabaseUrl::new("postgres://u:hunter2@h/db")), "DatabaseUrl(…)");
     }
 }

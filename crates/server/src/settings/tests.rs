@@ -155,7 +155,7 @@ fn an_unfit_value_is_told_with_its_origin_and_with_what_would_be_fit() {
 
 #[test]
 fn every_setting_refuses_nonsense_or_takes_any_text_on_purpose() {
-    let free = HashSet::from(["data_dir", "secret_file", "mail_dir", "issuer", "audience"]);
+    let free = HashSet::from(["data_dir", "secret_file", "mail_dir", "mail_templates", "issuer", "audience"]);
     for setting in TABLE {
         let outcome = from_flags(&[(setting.name, "=?!")]);
         assert_eq!(outcome.is_ok(), free.contains(setting.name), "{}", setting.name);

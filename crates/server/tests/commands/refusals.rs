@@ -62,6 +62,29 @@ fn a_short_secret_stops_the_start_and_is_not_repeated() {
 }
 
 #[test]
+fn a_template_that_is_none_stops_the_start_with_its_file_and_line() {
+    let folder = Folder::new();
+    let templates = folder.path().join("letters");
+    fs::create_dir(&templates).unwrap();
+    fs::write(templates.join("verify_email.html"), "<p>\n{{lnk}}</p>").unwrap();
+    let reason = refusal(folder.subtle(&["--mail-templates", "letters"]), 1);
+    assert_eq!(
+        reason,
+        "subtle: letters/verify_email.html is no template: line 2: there is no {{lnk}} in this letter"
+    );
+}
+
+#[test]
+fn a_mail_server_that_would_get_a_password_in_the_open_stops_the_start() {
+    let folder = Folder::new();
+    let reason = refusal(folder.subtle(&["--smtp-url", "smtp://u:hunter2@mail.example.com?tls=none"]), 1);
+    assert!(
+        reason.contains("smtp_url has a password and tls=none") && !reason.contains("hunter2"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_database_on_another_machine_demands_a_secret() {
     let folder = Folder::new();
     let reason = refusal(folder.on("postgres://u:hunter2@db.invalid/subtle", &[]), 1);

@@ -129,12 +129,12 @@ fn an_address_that_is_taken_stops_the_start() {
 }
 
 #[test]
-fn letters_are_told_not_to_be_sent_yet() {
+fn a_mail_server_without_a_public_url_is_told_of_and_its_password_is_not() {
     let (folder, database) = (Folder::new(), migrated());
     let mut server =
         Server::start(folder.on(database.url(), &["--smtp-url", "smtps://u:hunter2@mail.example.com"]));
     server.ready();
-    let letters: Vec<_> = server.told().iter().filter(|line| line.contains("sends no letters yet")).collect();
-    assert_eq!(letters.len(), 1);
+    let told = server.told().iter().filter(|line| line.contains("public_url is not set")).count();
+    assert_eq!(told, 1);
     assert!(!server.told().concat().contains("hunter2"));
 }

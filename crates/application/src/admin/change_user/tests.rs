@@ -127,7 +127,7 @@ async fn erasing_another_is_audited_and_ends_their_tokens() {
     let mut unit = unit_with(ada());
     unit.users.expect_save().withf(|user| user.standing() == Standing::Erased).returning(|_| Ok(()));
     unit.users.expect_set_hash().returning(|_, _| Ok(()));
-    unit.users.expect_erase_traces().returning(|_| Ok(()));
+    unit.users.expect_erase_traces().returning(|_, _| Ok(()));
     unit.sessions.expect_delete_all().returning(|_| Ok(()));
     expect_audit(&mut unit, AuditAction::UserDeleted);
     let committed = mocks.expect_unit(unit);

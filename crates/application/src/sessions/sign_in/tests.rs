@@ -1,10 +1,10 @@
 use super::*;
 use crate::Policy;
-use crate::test_ports::{Mocks, NOW, ada};
+use crate::test_ports::{self, Mocks, NOW, ada};
 use chrono::TimeDelta;
 use subtle_domain::ids::SessionId;
 use subtle_domain::password::PasswordHash;
-use subtle_domain::ports::Revocation;
+use subtle_domain::ports::{MockUnit, Revocation};
 use subtle_domain::throttle::Rate;
 use subtle_domain::user::User;
 
@@ -31,9 +31,21 @@ fn knowing(user: User, verified: bool) -> Mocks {
     mocks
 }
 
+/// The same, on a device that was seen before or not.
+fn on_device(user: User, is_new: bool) -> Mocks {
+    let mut mocks = knowing(user, true);
+    mocks.sessions.expect_is_new_device().returning(move |_| Ok(is_new));
+    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
+    mocks.revocations.expect_learn().return_const(());
+    mocks.passwords.expect_is_outdated().return_const(false);
+    mocks
+}
+
 #[tokio::test]
 async fn the_right_password_begins_a_session_and_what_is_one_too_many_ends() {
     let mut mocks = knowing(ada(), true);
+    mocks.sessions.expect_is_new_device().returning(|_| Ok(false));
+    mocks.passwords.expect_is_outdated().return_const(false);
     let oldest = SessionId::parse("s-old").unwrap();
     let superseded = oldest.clone();
     mocks
@@ -44,7 +56,6 @@ async fn the_right_password_begins_a_session_and_what_is_one_too_many_ends() {
         .return_once(move |_, _, _| Ok(vec![superseded]));
     let ended = [Revocation::Session(oldest)];
     mocks.revocations.expect_learn().withf(move |learned, _| learned == ended).times(1).return_const(());
-    mocks.passwords.expect_is_outdated().return_const(false);
     mocks
         .sessions
         .expect_begin()
@@ -97,6 +108,7 @@ async fn an_account_that_is_disabled_between_check_and_begin_gets_no_session() {
         Ok(Some(Credentials { user: User { disabled_at, ..ada() }, hash: hash("a") }))
     });
     mocks.passwords.expect_verify().returning(|_, _| Ok(true));
+    mocks.sessions.expect_is_new_device().returning(|_| Ok(false));
     mocks.sessions.expect_begin().times(1).returning(|_, _| Ok(false));
     mocks.expect_tokens();
     mocks.expect_activity(&[ActivityAction::SignInRefused]);
@@ -122,13 +134,10 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
 
 #[tokio::test]
 async fn the_right_password_forgets_the_guesses() {
-    let mut mocks = Mocks { policy: limited(), ..knowing(ada(), true) };
+    let mut mocks = Mocks { policy: limited(), ..on_device(ada(), false) };
     mocks.guesses.expect_take().returning(|_, _, _| Ok(Ok(())));
     mocks.guesses.expect_clear().times(2).returning(|_| Ok(()));
-    mocks.passwords.expect_is_outdated().return_const(false);
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
-    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
-    mocks.revocations.expect_learn().return_const(());
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
 }
@@ -136,6 +145,7 @@ async fn the_right_password_forgets_the_guesses() {
 #[tokio::test]
 async fn a_cheaper_hash_is_upgraded_if_it_still_is_the_one_that_was_verified() {
     let mut mocks = knowing(ada(), true);
+    mocks.sessions.expect_is_new_device().returning(|_| Ok(false));
     mocks.passwords.expect_is_outdated().return_const(true);
     mocks
         .passwords
@@ -149,8 +159,6 @@ async fn a_cheaper_hash_is_upgraded_if_it_still_is_the_one_that_was_verified() {
         .times(1)
         .returning(|_, _, _| Ok(true));
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
-    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
-    mocks.revocations.expect_learn().return_const(());
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
 }
@@ -186,4 +194,46 @@ async fn each_client_has_its_own_share_of_guesses_and_all_together_have_ten() {
     mocks.accounts.expect_credentials_of_address().returning(|_| Ok(None));
     let refused = sign_in(&mocks.ports(), SignIn { client, ..command() }).await;
     assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
+}
+
+#[tokio::test]
+async fn a_session_on_a_new_device_commits_with_the_letter_that_tells_of_it() {
+    let mut mocks = on_device(ada(), true);
+    let mut unit = MockUnit::default();
+    unit.users.expect_lock().returning(|_| Ok(Some(ada())));
+    unit.sessions.expect_is_new_device().returning(|_| Ok(true));
+    unit.sessions.expect_begin().withf(|_, verified| *verified == hash("a")).returning(|_, _| Ok(true));
+    test_ports::expect_letters(&mut unit, &[(LetterKind::NewDevice, "ada@example.com")]);
+    let committed = mocks.expect_unit(unit);
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    sign_in(&mocks.ports(), command()).await.unwrap();
+    assert!(test_ports::was(&committed));
+}
+
+#[tokio::test]
+async fn of_two_on_one_new_device_at_once_the_first_tells() {
+    let mut mocks = on_device(ada(), true);
+    let mut unit = MockUnit::default();
+    unit.users.expect_lock().returning(|_| Ok(Some(ada())));
+    unit.sessions.expect_is_new_device().returning(|_| Ok(false));
+    unit.sessions.expect_begin().returning(|_, _| Ok(true));
+    let committed = mocks.expect_unit(unit);
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    sign_in(&mocks.ports(), command()).await.unwrap();
+    assert!(test_ports::was(&committed));
+}
+
+#[tokio::test]
+async fn who_makes_up_devices_without_end_floods_no_mailbox() {
+    let mut mocks = on_device(ada(), true);
+    mocks.policy.letters = limited().guesses;
+    let wait = RetryAfter(std::time::Duration::from_mins(1));
+    mocks
+        .guesses
+        .expect_take()
+        .withf(|key, _, _| key == "letters to ada@example.com")
+        .returning(move |_, _, _| Ok(Err(wait)));
+    mocks.sessions.expect_begin().times(1).returning(|_, _| Ok(true));
+    mocks.expect_activity(&[ActivityAction::SignIn]);
+    sign_in(&mocks.ports(), command()).await.unwrap();
 }

@@ -1,0 +1,211 @@
+use subtle_domain::Timestamp;
+use subtle_domain::activity::ActivityAction;
+use subtle_domain::email::EmailAddress;
+use subtle_domain::letter::{Letter, LetterKind};
+use subtle_domain::one_time::{BETWEEN_LETTERS, Purpose};
+use subtle_domain::password::PasswordAttempt;
+use subtle_domain::ports::{HasherBusy, StoreError, UnitOfWork};
+use subtle_domain::throttle::RetryAfter;
+use subtle_domain::user::Standing;
+
+use crate::Ports;
+use crate::again::again;
+use crate::sessions::{Caller, FreshCaller};
+
+/// The address that an account shall have.
+#[derive(Debug, Clone)]
+pub struct AskEmailChange {
+    /// The account's password as it is said to be.
+    pub current: PasswordAttempt,
+    /// The new address.
+    pub new: EmailAddress,
+}
+
+/// Why nothing is sent to a new address.
+#[derive(Debug, thiserror::Error)]
+pub enum AskEmailChangeError {
+    /// The current password is another.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// Too many guesses at this account, here and at sign-in together; or too many letters.
+    #[error("too many tries")]
+    TooMany(RetryAfter),
+    /// There is an account of that address, in whatever case it was written; perhaps the caller's own.
+    #[error("there is an account of that address already")]
+    AddressTaken,
+    /// The account can't be used any more.
+    #[error("the account is closed")]
+    Closed,
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sends a token to the address that the caller wants to have, and tells the one they have of it. Nothing changes until the token comes
+/// back: see [`super::verify_email()`].
+pub async fn ask_email_change(
+    ports: &Ports,
+    caller: &FreshCaller,
+    command: AskEmailChange,
+) -> Result<(), AskEmailChangeError> {
+    let caller = caller.caller();
+    let now = ports.clock.now();
+    confirm(ports, caller, &command.current, now).await?;
+    if ports.accounts.credentials_of_address(&command.new).await?.is_some() {
+        return Err(AskEmailChangeError::AddressTaken);
+    }
+    ports.may_write_to(&command.new, now).await?.map_err(AskEmailChangeError::TooMany)?;
+    again(|| async {
+        let mut unit = ports.store.begin().await?;
+        let refused = match ask(ports, unit.as_mut(), caller, &command.new, now).await? {
+            Ok(()) => return unit.commit().await.map(Ok),
+            Err(refused) => refused,
+        };
+        unit.rollback().await.map(|()| Err(refused))
+    })
+    .await??;
+    ports.record(&caller.user_id, ActivityAction::EmailChangeAsked, &caller.client, now);
+    Ok(())
+}
+
+/// Makes sure that it is they who ask.
+async fn confirm(
+    ports: &Ports,
+    caller: &Caller,
+    current: &PasswordAttempt,
+    now: Timestamp,
+) -> Result<(), AskEmailChangeError> {
+    let credentials = ports.accounts.credentials(&caller.user_id).await?;
+    let credentials = credentials
+        .filter(|credentials| credentials.user.standing() == Standing::Active)
+        .ok_or(AskEmailChangeError::Closed)?;
+    let refuse = |reason, error| {
+        let action = ActivityAction::EmailChangeRefused;
+        ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
+        Err(error)
+    };
+    let email = &credentials.user.email;
+    if let Err(wait) = ports.take_guess(email, &caller.client, now).await? {
+        return refuse("too_many_guesses", AskEmailChangeError::TooMany(wait));
+    }
+    if !ports.passwords.verify(current, &credentials.hash).await? {
+        return refuse("wrong_password", AskEmailChangeError::WrongPassword);
+    }
+    ports.forget_guesses(email, &caller.client).await;
+    Ok(())
+}
+
+async fn ask(
+    ports: &Ports,
+    unit: &mut dyn UnitOfWork,
+    caller: &Caller,
+    new: &EmailAddress,
+    now: Timestamp,
+) -> Result<Result<(), AskEmailChangeError>, StoreError> {
+    let user = unit.users().lock(&caller.user_id).await?;
+    let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
+        return Ok(Err(AskEmailChangeError::Closed));
+    };
+    let (record, letter) = ports.linked_letter(&user, Purpose::ChangeEmail, new, now);
+    if !unit.one_time().put(&record, now - BETWEEN_LETTERS).await? {
+        let wait = RetryAfter(BETWEEN_LETTERS.to_std().unwrap_or_default());
+        return Ok(Err(AskEmailChangeError::TooMany(wait)));
+    }
+    unit.outbox().add(&letter).await?;
+    let notice = ports.letter(&user.id, LetterKind::EmailChangeAsked, &user.email, &caller.client, now);
+    unit.outbox().add(&Letter { new_email: Some(new.clone()), ..notice }).await?;
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::fresh;
+    use crate::test_ports::{self, Mocks, ada};
+    use subtle_domain::password::PasswordHash;
+    use subtle_domain::ports::{Credentials, MockUnit};
+
+    fn command() -> AskEmailChange {
+        let new = EmailAddress::parse("ada@new.example").unwrap();
+        AskEmailChange { current: PasswordAttempt::new("old secret"), new }
+    }
+
+    fn credentials() -> Credentials {
+        Credentials { user: ada(), hash: PasswordHash::tombstone() }
+    }
+
+    fn knowing(verified: bool, taken: bool) -> Mocks {
+        let mut mocks = Mocks::default();
+        mocks.accounts.expect_credentials().return_once(|_| Ok(Some(credentials())));
+        mocks.accounts.expect_credentials_of_address().returning(move |_| Ok(taken.then(credentials)));
+        mocks.passwords.expect_verify().return_once(move |_, _| Ok(verified));
+        mocks.expect_one_time_tokens();
+        mocks
+    }
+
+    fn locking() -> MockUnit {
+        let mut unit = MockUnit::default();
+        unit.users.expect_lock().returning(|_| Ok(Some(ada())));
+        unit
+    }
+
+    #[tokio::test]
+    async fn the_new_address_gets_a_link_and_the_old_one_is_told() {
+        let mut mocks = knowing(true, false);
+        let mut unit = locking();
+        unit.one_time
+            .expect_put()
+            .withf(|record, _| {
+                record.purpose == Purpose::ChangeEmail && record.email.as_str() == "ada@new.example"
+            })
+            .returning(|_, _| Ok(true));
+        let both = &[
+            (LetterKind::ConfirmNewEmail, "ada@new.example"),
+            (LetterKind::EmailChangeAsked, "ada@example.com"),
+        ];
+        test_ports::expect_letters(&mut unit, both);
+        let committed = mocks.expect_unit(unit);
+        mocks.expect_activity(&[ActivityAction::EmailChangeAsked]);
+        ask_email_change(&mocks.ports(), &fresh(), command()).await.unwrap();
+        assert!(test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_sends_nothing_and_is_remembered() {
+        let mut mocks = knowing(false, false);
+        mocks.expect_activity(&[ActivityAction::EmailChangeRefused]);
+        let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
+        assert!(matches!(refused, Err(AskEmailChangeError::WrongPassword)));
+    }
+
+    #[tokio::test]
+    async fn an_address_with_an_account_is_refused() {
+        let refused = ask_email_change(&knowing(true, true).ports(), &fresh(), command()).await;
+        assert!(matches!(refused, Err(AskEmailChangeError::AddressTaken)));
+    }
+
+    #[tokio::test]
+    async fn a_second_wish_within_a_minute_is_put_off() {
+        let mut mocks = knowing(true, false);
+        let mut unit = locking();
+        unit.one_time.expect_put().returning(|_, _| Ok(false));
+        let committed = mocks.expect_unit(unit);
+        let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
+        assert!(matches!(refused, Err(AskEmailChangeError::TooMany(wait)) if wait.seconds() == 60));
+        assert!(!test_ports::was(&committed));
+    }
+
+    #[tokio::test]
+    async fn an_account_that_was_closed_meanwhile_gets_no_letter() {
+        let mut mocks = knowing(true, false);
+        let mut unit = MockUnit::default();
+        unit.users.expect_lock().returning(|_| Ok(None));
+        let committed = mocks.expect_unit(unit);
+        let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
+        assert!(matches!(refused, Err(AskEmailChangeError::Closed)));
+        assert!(!test_ports::was(&committed));
+    }
+}

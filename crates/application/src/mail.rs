@@ -1,0 +1,10 @@
+//! Letters: who gets one, and how they are sent behind the requests' backs.
+
+mod answer;
+mod deliver;
+mod request;
+mod write;
+
+pub use answer::answer_request;
+pub use deliver::{Delivery, deliver, is_waiting, sweep};
+pub use request::{RequestLetter, request_letter};
