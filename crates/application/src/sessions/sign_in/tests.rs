@@ -146,6 +146,8 @@ async fn the_right_password_forgets_the_guesses() {
 async fn a_cheaper_hash_is_upgraded_if_it_still_is_the_one_that_was_verified() {
     let mut mocks = knowing(ada(), true);
     mocks.sessions.expect_is_new_device().returning(|_| Ok(false));
+    mocks.sessions.expect_supersede().returning(|_, _, _| Ok(Vec::new()));
+    mocks.revocations.expect_learn().return_const(());
     mocks.passwords.expect_is_outdated().return_const(true);
     mocks
         .passwords
