@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -14,18 +15,24 @@ use crate::subtle::{Folder, PATIENCE, Server, lines, migrated};
 /// How long something may be on its way before another is sent.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// The example. Cargo builds it with the tests, unless they are told by name.
+/// The example. Cargo builds it with the tests, unless they are told by name: then it is built here.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().unwrap().with_file_name("examples").join("mac_app");
+    if !program.exists() {
+        let build = ["build", "--quiet", "--package", "subtle-server", "--example", "mac_app"];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    }
+    program
+}
+
 struct App {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl App {
-    fn start(servers: &[&str], token: &str) -> Self {
-        let build = ["build", "--quiet", "--package", "subtle-server", "--example", "mac_app"];
-        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
-        let tests = std::env::current_exe().unwrap();
-        let program = tests.parent().unwrap().with_file_name("examples").join("mac_app");
+    fn start(program: &Path, servers: &[&str], token: &str) -> Self {
         let mut command = Command::new(program);
         command.args(servers.iter().map(|address| format!("http://{address}")));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -59,6 +66,8 @@ fn send(method: &str, url: &str, access: &str, body: &Value) -> Value {
 
 #[test]
 fn the_example_signs_in_by_a_bridge_token_and_follows_through_restarts_until_its_session_is_ended() {
+    // Before the token is made, which lives a minute.
+    let program = program();
     let (folder, database) = (Folder::new(), migrated());
     let start = || {
         let mut command = folder.on(database.url(), &[]);
@@ -76,7 +85,7 @@ fn the_example_signs_in_by_a_bridge_token_and_follows_through_restarts_until_its
     let web = session["accessToken"].as_str().unwrap();
     let token = send("POST", &at(&first, "bridge-tokens"), web, &bridge);
     let input = format!("{} dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk\n", token["token"].as_str().unwrap());
-    let mut app = App::start(&[&first, &second], &input);
+    let mut app = App::start(&program, &[&first, &second], &input);
     assert_eq!(app.line(), r#"signed in as "ada@example.com", handed over: {"document":"d-17"}"#);
     let signed_in = || {
         let session = send("POST", &at(&second, "auth/login"), "", &sign_in);
