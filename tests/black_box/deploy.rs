@@ -28,12 +28,13 @@ async fn five_servers_come_up_together_on_an_empty_database_and_nobody_has_an_ac
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_says_so_first_and_finishes_what_it_has_begun() {
     let builder = TestApp::builder().set("SUBTLE_SHUTDOWN_DELAY", "500ms").set("SUBTLE_BCRYPT_COST", "12");
-    let mut app = builder.start().await;
+    // The sign-in must outlast the wait for its lock, on a busy machine too.
+    let mut app = builder.database("pool_timeout=20").start().await;
     let ada = app.person().await;
     // The sign-in is held up here until nobody can connect any more.
     let holder = app.connect().await;
     holder.batch_execute("BEGIN; LOCK TABLE users").await.unwrap();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%password_hash%'";
     let release = async {
         eventually("the sign-in is under way", async || app.value(waiting).await == "1").await;
         app.server(0).signal("TERM");
