@@ -11,7 +11,7 @@ mod show;
 mod verify_email;
 
 pub use change_email::{AskEmailChange, AskEmailChangeError, ask_email_change};
-pub use change_password::{ChangePassword, ChangePasswordError, change_password};
+pub use change_password::{ChangePassword, change_password};
 pub use change_profile::{ProfileError, change_profile};
 pub use erase::{EraseError, erase_own_account};
 pub use export::{ExportCursor, ExportPart, ExportRow, export_account, export_part};

@@ -147,6 +147,11 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
+    /// What the token of an account that is closed is answered.
+    pub(crate) fn account_closed() -> Self {
+        Self::InvalidToken("the account is closed".to_owned())
+    }
+
     /// Status, stable name and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {

@@ -4,13 +4,13 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::letter::{Letter, LetterKind};
 use subtle_domain::one_time::{BETWEEN_LETTERS, Purpose};
 use subtle_domain::password::PasswordAttempt;
-use subtle_domain::ports::{HasherBusy, StoreError, UnitOfWork};
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::Standing;
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::{Caller, FreshCaller};
+use crate::sessions::{Caller, FreshCaller, ReauthenticateError};
 
 /// The address that an account shall have.
 #[derive(Debug, Clone)]
@@ -24,21 +24,15 @@ pub struct AskEmailChange {
 /// Why nothing is sent to a new address.
 #[derive(Debug, thiserror::Error)]
 pub enum AskEmailChangeError {
-    /// The current password is another.
-    #[error("the current password is wrong")]
-    WrongPassword,
-    /// Too many guesses at this account, here and at sign-in together; or too many letters.
-    #[error("too many tries")]
-    TooMany(RetryAfter),
+    /// They have not shown that it is them.
+    #[error(transparent)]
+    NotProven(#[from] ReauthenticateError),
+    /// Too many letters to that address, or too soon after the last.
+    #[error("too many letters")]
+    TooManyLetters(RetryAfter),
     /// There is an account of that address, in whatever case it was written; perhaps the caller's own.
     #[error("there is an account of that address already")]
     AddressTaken,
-    /// The account can't be used any more.
-    #[error("the account is closed")]
-    Closed,
-    /// Too many passwords are being hashed.
-    #[error(transparent)]
-    Busy(#[from] HasherBusy),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -53,11 +47,11 @@ pub async fn ask_email_change(
 ) -> Result<(), AskEmailChangeError> {
     let caller = caller.caller();
     let now = ports.clock.now();
-    confirm(ports, caller, &command.current, now).await?;
+    ports.prove_password(caller, &command.current, ActivityAction::EmailChangeRefused, now).await?;
     if ports.accounts.credentials_of_address(&command.new).await?.is_some() {
         return Err(AskEmailChangeError::AddressTaken);
     }
-    ports.may_write_to(&command.new, now).await?.map_err(AskEmailChangeError::TooMany)?;
+    ports.may_write_to(&command.new, now).await?.map_err(AskEmailChangeError::TooManyLetters)?;
     again(|| async {
         let mut unit = ports.store.begin().await?;
         let refused = match ask(ports, unit.as_mut(), caller, &command.new, now).await? {
@@ -71,33 +65,6 @@ pub async fn ask_email_change(
     Ok(())
 }
 
-/// Makes sure that it is they who ask.
-async fn confirm(
-    ports: &Ports,
-    caller: &Caller,
-    current: &PasswordAttempt,
-    now: Timestamp,
-) -> Result<(), AskEmailChangeError> {
-    let credentials = ports.accounts.credentials(&caller.user_id).await?;
-    let credentials = credentials
-        .filter(|credentials| credentials.user.standing() == Standing::Active)
-        .ok_or(AskEmailChangeError::Closed)?;
-    let refuse = |reason, error| {
-        let action = ActivityAction::EmailChangeRefused;
-        ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
-        Err(error)
-    };
-    let email = &credentials.user.email;
-    if let Err(wait) = ports.take_guess(email, &caller.client, now).await? {
-        return refuse("too_many_guesses", AskEmailChangeError::TooMany(wait));
-    }
-    if !ports.passwords.verify(current, &credentials.hash).await? {
-        return refuse("wrong_password", AskEmailChangeError::WrongPassword);
-    }
-    ports.forget_guesses(email, &caller.client).await;
-    Ok(())
-}
-
 async fn ask(
     ports: &Ports,
     unit: &mut dyn UnitOfWork,
@@ -107,12 +74,12 @@ async fn ask(
 ) -> Result<Result<(), AskEmailChangeError>, StoreError> {
     let user = unit.users().lock(&caller.user_id).await?;
     let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
-        return Ok(Err(AskEmailChangeError::Closed));
+        return Ok(Err(ReauthenticateError::Closed.into()));
     };
     let (record, letter) = ports.linked_letter(&user, Purpose::ChangeEmail, new, now);
     if !unit.one_time().put(&record, now - BETWEEN_LETTERS).await? {
         let wait = RetryAfter(BETWEEN_LETTERS.to_std().unwrap_or_default());
-        return Ok(Err(AskEmailChangeError::TooMany(wait)));
+        return Ok(Err(AskEmailChangeError::TooManyLetters(wait)));
     }
     unit.outbox().add(&letter).await?;
     let notice = ports.letter(&user.id, LetterKind::EmailChangeAsked, &user.email, &caller.client, now);
@@ -178,7 +145,7 @@ mod tests {
         let mut mocks = knowing(false, false);
         mocks.expect_activity(&[ActivityAction::EmailChangeRefused]);
         let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(AskEmailChangeError::WrongPassword)));
+        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(ReauthenticateError::WrongPassword))));
     }
 
     #[tokio::test]
@@ -194,7 +161,7 @@ mod tests {
         unit.one_time.expect_put().returning(|_, _| Ok(false));
         let committed = mocks.expect_unit(unit);
         let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(AskEmailChangeError::TooMany(wait)) if wait.seconds() == 60));
+        assert!(matches!(refused, Err(AskEmailChangeError::TooManyLetters(wait)) if wait.seconds() == 60));
         assert!(!test_ports::was(&committed));
     }
 
@@ -205,7 +172,7 @@ mod tests {
         unit.users.expect_lock().returning(|_| Ok(None));
         let committed = mocks.expect_unit(unit);
         let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(AskEmailChangeError::Closed)));
+        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(ReauthenticateError::Closed))));
         assert!(!test_ports::was(&committed));
     }
 }

@@ -2,14 +2,12 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::letter::{Letter, LetterKind};
 use subtle_domain::one_time::Purpose;
 use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
-use subtle_domain::ports::{HasherBusy, StoreError};
+use subtle_domain::ports::StoreError;
 use subtle_domain::session::RevocationReason;
-use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::Standing;
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::{Caller, FreshCaller};
+use crate::sessions::{Caller, FreshCaller, ReauthenticateError};
 
 /// A new password, and the one it takes the place of.
 #[derive(Debug, Clone)]
@@ -20,56 +18,22 @@ pub struct ChangePassword {
     pub new: Password,
 }
 
-/// Why a password stays as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangePasswordError {
-    /// The current password is another (ASVS 6.2.3).
-    #[error("the current password is wrong")]
-    WrongPassword,
-    /// Too many guesses at this account, here and at sign-in together.
-    #[error("too many guesses at this account")]
-    TooManyGuesses(RetryAfter),
-    /// The account can't be used any more.
-    #[error("the account is closed")]
-    Closed,
-    /// Too many passwords are being hashed.
-    #[error(transparent)]
-    Busy(#[from] HasherBusy),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Changes the caller's password, ends all their other sessions (ASVS 7.4.3) and tells them by a letter.
 pub async fn change_password(
     ports: &Ports,
     caller: &FreshCaller,
     command: ChangePassword,
-) -> Result<(), ChangePasswordError> {
+) -> Result<(), ReauthenticateError> {
     let caller = caller.caller();
     let now = ports.clock.now();
-    let credentials = ports.accounts.credentials(&caller.user_id).await?;
-    let credentials = credentials
-        .filter(|credentials| credentials.user.standing() == Standing::Active)
-        .ok_or(ChangePasswordError::Closed)?;
-    let refuse = |reason, error| {
-        let action = ActivityAction::PasswordChangeRefused;
-        ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
-        Err(error)
-    };
-    if let Err(wait) = ports.take_guess(&credentials.user.email, &caller.client, now).await? {
-        return refuse("too_many_guesses", ChangePasswordError::TooManyGuesses(wait));
-    }
-    if !ports.passwords.verify(&command.current, &credentials.hash).await? {
-        return refuse("wrong_password", ChangePasswordError::WrongPassword);
-    }
+    let refusal = ActivityAction::PasswordChangeRefused;
+    let credentials = ports.prove_password(caller, &command.current, refusal, now).await?;
     let hash = ports.passwords.hash(&command.new).await?;
     let email = &credentials.user.email;
     let letter = ports.letter(&caller.user_id, LetterKind::PasswordChanged, email, &caller.client, now);
     let ended = again(|| replace(ports, caller, &credentials.hash, &hash, &letter, now)).await?;
     // Somebody else changed it meanwhile: what was verified is no longer the password.
-    ports.learn_ended(ended.ok_or(ChangePasswordError::WrongPassword)?, now);
-    ports.forget_guesses(&credentials.user.email, &caller.client).await;
+    ports.learn_ended(ended.ok_or(ReauthenticateError::WrongPassword)?, now);
     ports.record(&caller.user_id, ActivityAction::PasswordChanged, &caller.client, now);
     Ok(())
 }
@@ -107,7 +71,7 @@ mod tests {
     use subtle_domain::email::EmailAddress;
     use subtle_domain::ids::SessionId;
     use subtle_domain::ports::{Credentials, MockUnit, Revocation};
-    use subtle_domain::throttle::Rate;
+    use subtle_domain::throttle::{Rate, RetryAfter};
     use subtle_domain::user::User;
 
     fn command() -> ChangePassword {
@@ -159,7 +123,7 @@ mod tests {
         let mut mocks = knowing(false);
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
+        assert!(matches!(refused, Err(ReauthenticateError::WrongPassword)));
     }
 
     #[tokio::test]
@@ -179,7 +143,7 @@ mod tests {
             .returning(move |_, _, _| Ok(Err(wait)));
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ChangePasswordError::TooManyGuesses(_))));
+        assert!(matches!(refused, Err(ReauthenticateError::TooManyGuesses(_))));
     }
 
     #[tokio::test]
@@ -189,7 +153,7 @@ mod tests {
         unit.users.expect_replace_hash().returning(|_, _, _, _| Ok(false));
         let committed = mocks.expect_unit(unit);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ChangePasswordError::WrongPassword)));
+        assert!(matches!(refused, Err(ReauthenticateError::WrongPassword)));
         assert!(!test_ports::was(&committed));
     }
 
@@ -200,6 +164,6 @@ mod tests {
         let hash = PasswordHash::tombstone();
         mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ChangePasswordError::Closed)));
+        assert!(matches!(refused, Err(ReauthenticateError::Closed)));
     }
 }

@@ -1,6 +1,7 @@
+use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::password::PasswordAttempt;
-use subtle_domain::ports::{HasherBusy, StoreError};
+use subtle_domain::ports::{Credentials, HasherBusy, StoreError};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::Standing;
 
@@ -30,7 +31,7 @@ pub fn step_up(ports: &Ports, caller: Caller) -> Result<FreshCaller, SignInTooOl
     if age < ports.policy.fresh_sign_in { Ok(FreshCaller(caller)) } else { Err(SignInTooOld) }
 }
 
-/// Why somebody has not shown that it is them.
+/// Why somebody has not shown that it is them (ASVS 6.2.3).
 #[derive(Debug, thiserror::Error)]
 pub enum ReauthenticateError {
     /// The password is another.
@@ -58,25 +59,41 @@ pub async fn reauthenticate(
     password: &PasswordAttempt,
 ) -> Result<Renewed, ReauthenticateError> {
     let now = ports.clock.now();
-    let credentials = ports.accounts.credentials(&caller.user_id).await?;
-    let credentials = credentials
-        .filter(|credentials| credentials.user.standing() == Standing::Active)
-        .ok_or(ReauthenticateError::Closed)?;
-    let refuse = |reason, error| {
-        let action = ActivityAction::SignInRefused;
-        ports.record_why(&caller.user_id, action, Some(reason), &caller.client, now);
-        Err(error)
-    };
-    if let Err(wait) = ports.take_guess(&credentials.user.email, &caller.client, now).await? {
-        return refuse("too_many_guesses", ReauthenticateError::TooManyGuesses(wait));
-    }
-    if !ports.passwords.verify(password, &credentials.hash).await? {
-        return refuse("wrong_password", ReauthenticateError::WrongPassword);
-    }
-    ports.forget_guesses(&credentials.user.email, &caller.client).await;
+    let credentials = ports.prove_password(caller, password, ActivityAction::SignInRefused, now).await?;
     let session = ports.sessions.authenticated(&caller.user_id, &caller.session_id, now).await?;
     let session = session.ok_or(ReauthenticateError::Closed)?;
     Ok(super::begin::renewed(ports, &credentials.user, &session, now))
+}
+
+impl Ports {
+    /// Makes sure that the caller knows the password of their account, and gives what is kept of it.
+    ///
+    /// Guesses count with those at sign-in. One that is refused leaves a row of the given action in their timeline.
+    pub(crate) async fn prove_password(
+        &self,
+        caller: &Caller,
+        password: &PasswordAttempt,
+        refusal: ActivityAction,
+        now: Timestamp,
+    ) -> Result<Credentials, ReauthenticateError> {
+        let credentials = self.accounts.credentials(&caller.user_id).await?;
+        let credentials = credentials
+            .filter(|credentials| credentials.user.standing() == Standing::Active)
+            .ok_or(ReauthenticateError::Closed)?;
+        let refuse = |reason, error| {
+            self.record_why(&caller.user_id, refusal, Some(reason), &caller.client, now);
+            Err(error)
+        };
+        let email = &credentials.user.email;
+        if let Err(wait) = self.take_guess(email, &caller.client, now).await? {
+            return refuse("too_many_guesses", ReauthenticateError::TooManyGuesses(wait));
+        }
+        if !self.passwords.verify(password, &credentials.hash).await? {
+            return refuse("wrong_password", ReauthenticateError::WrongPassword);
+        }
+        self.forget_guesses(email, &caller.client).await;
+        Ok(credentials)
+    }
 }
 
 #[cfg(test)]

@@ -267,7 +267,7 @@ impl From<ReauthenticateError> for ApiError {
         match error {
             ReauthenticateError::WrongPassword => Self::WrongPassword,
             ReauthenticateError::TooManyGuesses(after) => Self::TooManyRequests(after),
-            ReauthenticateError::Closed => Self::InvalidToken("the account is closed".to_owned()),
+            ReauthenticateError::Closed => Self::account_closed(),
             ReauthenticateError::Busy(busy) => Self::Busy(busy),
             ReauthenticateError::Store(store) => Self::Store(store),
         }

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use super::auth::AuthResponse;
 use super::dto::time;
-use super::me::closed;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Client, Json, TokenLimit, document};
 
@@ -139,7 +138,7 @@ pub(super) async fn redeem(
 impl From<IssueBridgeError> for ApiError {
     fn from(error: IssueBridgeError) -> Self {
         match error {
-            IssueBridgeError::Closed => closed(),
+            IssueBridgeError::Closed => Self::account_closed(),
             IssueBridgeError::Store(store) => Self::Store(store),
         }
     }

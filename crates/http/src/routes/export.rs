@@ -64,8 +64,7 @@ pub(super) struct DoneDto {
 )]
 #[get("/v1/me/export")]
 pub(super) async fn export(ports: Data<Ports>, caller: FreshlySignedIn) -> Result<HttpResponse, ApiError> {
-    let closed = || ApiError::InvalidToken("the account is closed".to_owned());
-    let user = accounts::export_account(&ports, &caller.0).await?.ok_or_else(closed)?;
+    let user = accounts::export_account(&ports, &caller.0).await?.ok_or_else(ApiError::account_closed)?;
     let head = format!(
         r#"{{"exportedAt":{},"user":{}"#,
         json(&time(ports.clock.now())),

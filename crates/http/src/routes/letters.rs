@@ -10,7 +10,6 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::password::{Password, PasswordAttempt};
 use utoipa::ToSchema;
 
-use super::me::closed;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Client, FreshlySignedIn, Json, LetterLimit, PasswordLimit, TokenLimit};
 
@@ -206,11 +205,9 @@ impl From<ResetPasswordError> for ApiError {
 impl From<AskEmailChangeError> for ApiError {
     fn from(error: AskEmailChangeError) -> Self {
         match error {
-            AskEmailChangeError::WrongPassword => Self::WrongPassword,
-            AskEmailChangeError::TooMany(after) => Self::TooManyRequests(after),
+            AskEmailChangeError::NotProven(why) => why.into(),
+            AskEmailChangeError::TooManyLetters(after) => Self::TooManyRequests(after),
             AskEmailChangeError::AddressTaken => Self::AddressTaken,
-            AskEmailChangeError::Closed => closed(),
-            AskEmailChangeError::Busy(busy) => Self::Busy(busy),
             AskEmailChangeError::Store(store) => Self::Store(store),
         }
     }

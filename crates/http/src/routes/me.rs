@@ -2,7 +2,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
 use subtle_application::Ports;
-use subtle_application::accounts::{self, ChangePassword, ChangePasswordError, EraseError, ProfileError};
+use subtle_application::accounts::{self, ChangePassword, EraseError, ProfileError};
 use subtle_domain::password::{Password, PasswordAttempt};
 use subtle_domain::text::{AvatarUrl, FullName};
 use subtle_domain::user::ProfileChange;
@@ -46,7 +46,7 @@ pub(super) struct PasswordRequest {
 )]
 #[get("/v1/me")]
 pub(super) async fn show(ports: Data<Ports>, caller: Authenticated) -> Result<HttpResponse, ApiError> {
-    let user = accounts::show_profile(&ports, &caller.0).await?.ok_or_else(closed)?;
+    let user = accounts::show_profile(&ports, &caller.0).await?.ok_or_else(ApiError::account_closed)?;
     Ok(HttpResponse::Ok().json(UserDto::from(&user)))
 }
 
@@ -133,15 +133,10 @@ pub(super) fn profile_change(
     }
 }
 
-/// What the token of an account that is closed is answered.
-pub(super) fn closed() -> ApiError {
-    ApiError::InvalidToken("the account is closed".to_owned())
-}
-
 impl From<ProfileError> for ApiError {
     fn from(error: ProfileError) -> Self {
         match error {
-            ProfileError::Closed => closed(),
+            ProfileError::Closed => Self::account_closed(),
             ProfileError::Store(store) => Self::Store(store),
         }
     }
@@ -150,21 +145,9 @@ impl From<ProfileError> for ApiError {
 impl From<EraseError> for ApiError {
     fn from(error: EraseError) -> Self {
         match error {
-            EraseError::Closed => closed(),
+            EraseError::Closed => Self::account_closed(),
             EraseError::Administrator => Self::OwnAccount,
             EraseError::Store(store) => Self::Store(store),
-        }
-    }
-}
-
-impl From<ChangePasswordError> for ApiError {
-    fn from(error: ChangePasswordError) -> Self {
-        match error {
-            ChangePasswordError::WrongPassword => Self::WrongPassword,
-            ChangePasswordError::TooManyGuesses(after) => Self::TooManyRequests(after),
-            ChangePasswordError::Closed => closed(),
-            ChangePasswordError::Busy(busy) => Self::Busy(busy),
-            ChangePasswordError::Store(store) => Self::Store(store),
         }
     }
 }

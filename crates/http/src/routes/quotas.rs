@@ -92,8 +92,7 @@ impl From<&Quota> for QuotaDto {
 )]
 #[get("/v1/me/quota")]
 pub(super) async fn show_mine(ports: Data<Ports>, caller: Authenticated) -> Result<HttpResponse, ApiError> {
-    let closed = || ApiError::InvalidToken("the account is closed".to_owned());
-    let quota = quotas::show_quota(&ports, &caller.0).await?.ok_or_else(closed)?;
+    let quota = quotas::show_quota(&ports, &caller.0).await?.ok_or_else(ApiError::account_closed)?;
     Ok(HttpResponse::Ok().json(QuotaDto::from(&quota)))
 }
 

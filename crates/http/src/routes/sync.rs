@@ -9,7 +9,6 @@ use subtle_domain::text::ErrorMessage;
 use utoipa::{IntoParams, ToSchema};
 
 use super::dto::{List, time};
-use super::me::closed;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Params, Repeat, document};
 
@@ -164,7 +163,7 @@ pub(super) async fn list(
 impl From<TellEventError> for ApiError {
     fn from(error: TellEventError) -> Self {
         match error {
-            TellEventError::Closed => closed(),
+            TellEventError::Closed => Self::account_closed(),
             TellEventError::KeyTaken(_) => Self::KeyTaken,
             TellEventError::Store(store) => Self::Store(store),
         }
