@@ -75,15 +75,19 @@ async fn act(stage: &Stage, operation: &Operation, actor: Actor) -> Answer {
     let what = format!("{} {} by {actor:?}", operation.method, operation.path);
     let owner = Person::sign_up(&stage.app).await;
     let caller = stage.enter(actor, &owner).await;
+    let factor = stage.factor_for(operation, caller.as_ref(), &owner).await;
+    let factor = factor.as_ref();
     let before = stage.traces(&owner).await;
     let outcome = expected(operation, actor);
-    let answer = stage.call(operation, caller.as_ref(), &owner, &stage.id_in(operation, &owner).await).await;
+    let id = stage.id_in(operation, &owner).await;
+    let answer = stage.call(operation, caller.as_ref(), &owner, &id, factor).await;
     let answer = check(answer, outcome, &what);
     if outcome != Outcome::Done {
         assert_eq!(stage.traces(&owner).await, before, "{what} was refused and changed something");
     }
     if outcome == Outcome::NotFound {
-        let missing = stage.call(operation, caller.as_ref(), &owner, "nobodyhasthisidentifier01").await;
+        let missing =
+            stage.call(operation, caller.as_ref(), &owner, "nobodyhasthisidentifier01", factor).await;
         assert_eq!(without_id(&missing), without_id(&answer), "{what}");
         assert_eq!(names(&missing), names(&answer), "{what}");
     }

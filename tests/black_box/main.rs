@@ -24,6 +24,7 @@ mod model;
 mod notes;
 mod overload;
 mod readme;
+mod second_factor;
 mod sessions;
 mod sync;
 mod timeline;

@@ -3,6 +3,7 @@
 mod app;
 mod cluster;
 mod document;
+mod factor;
 mod http;
 mod letters;
 mod load;
@@ -15,6 +16,7 @@ mod sums;
 pub(crate) use app::TestApp;
 pub(crate) use cluster::OwnCluster;
 pub(crate) use document::{Document, Operation};
+pub(crate) use factor::{Factor, texts};
 pub(crate) use http::{Answer, Raw, eventually};
 pub(crate) use letters::Letter;
 pub(crate) use load::Load;

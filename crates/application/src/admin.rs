@@ -7,6 +7,7 @@ mod create_admin;
 mod end_sessions;
 mod look;
 mod person;
+mod remove_second_factor;
 
 pub use authorize::{Forbidden, Privilege, Privileged, authorize};
 pub use change_quota::{ChangeQuotaError, LimitChange, change_quota};
@@ -18,6 +19,7 @@ pub use look::{
     list_user_usage, list_users, show_stats, show_user, show_user_quota, summarize_user_usage,
 };
 pub use person::{PersonPage, show_person};
+pub use remove_second_factor::{RemoveSecondFactorError, remove_user_second_factor};
 
 pub(crate) use look::is_there;
 

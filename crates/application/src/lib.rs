@@ -4,7 +4,8 @@
 //! Nothing here knows HTTP, SQL or a framework.
 //!
 //! In reading order: [`ports`], then [`sessions`] (sign-in, rotation, sign-out), [`accounts`] (sign-up and what people do with
-//! their own account), [`bridge`] and [`sync`] (what their apps hand each other), [`mail`] (the letters to them), [`activity`] (their
+//! their own account), [`second_factor`] (what a password alone
+//! does not open), [`bridge`] and [`sync`] (what their apps hand each other), [`mail`] (the letters to them), [`activity`] (their
 //! timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
 //! does), [`notes`] and [`admin`] (what support and administrators do with others').
 
@@ -25,6 +26,7 @@ pub mod notes;
 mod page;
 pub mod ports;
 pub mod quotas;
+pub mod second_factor;
 pub mod service_keys;
 pub mod sessions;
 pub mod sync;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use subtle_domain::ports::{
-    AccessTokens, Accounts, ActivityLog, AuditTrail, Billing, BridgeTokens, Bridges, Clock, Directory,
-    GuessLimiter, Health, IdGenerator, Notes, OneTimeRecords, OneTimeTokens, Outbox, PasswordHasher,
-    RefreshTokens, Revocations, ServiceKeySecrets, ServiceKeys, Sessions, Store, SyncEvents, SyncSignals,
-    Timelines, UsageLog, UsageReports,
+    AccessTokens, Accounts, ActivityLog, AuditTrail, Authenticators, Billing, BridgeTokens, Bridges,
+    Challenges, Clock, Directory, GuessLimiter, Health, IdGenerator, Notes, OneTimeRecords, OneTimeTokens,
+    Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets, ServiceKeys,
+    Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -23,6 +23,8 @@ pub struct Policy {
     pub sessions: SessionPolicy,
     /// How many guesses at one account's password are evaluated; `None` where load tests switch the limits off.
     pub guesses: Option<Rate>,
+    /// How many codes of one account's second factor are evaluated; `None` likewise.
+    pub code_guesses: Option<Rate>,
     /// How old a sign-in may be for what is sensitive.
     pub fresh_sign_in: TimeDelta,
     /// How many letters one address gets because somebody asked for them; `None` where load tests switch the limits off.
@@ -38,6 +40,7 @@ impl Default for Policy {
         Self {
             sessions: SessionPolicy::default(),
             guesses: None,
+            code_guesses: None,
             letters: None,
             fresh_sign_in: TimeDelta::minutes(15),
             require_verified_email: false,
@@ -76,6 +79,9 @@ pub struct Ports {
     pub notes: Arc<dyn Notes>,
     pub one_time_tokens: Arc<dyn OneTimeTokens>,
     pub one_time_records: Arc<dyn OneTimeRecords>,
+    pub authenticators: Arc<dyn Authenticators>,
+    pub challenges: Arc<dyn Challenges>,
+    pub second_factors: Arc<dyn SecondFactors>,
     pub outbox: Arc<dyn Outbox>,
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,

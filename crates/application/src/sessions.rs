@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod begin;
+mod complete;
 mod end;
 mod list;
 mod refresh;
@@ -11,15 +12,16 @@ mod step_up;
 
 pub use authenticate::{Caller, authenticate};
 pub use begin::{Renewed, SignedIn};
+pub use complete::{CompleteSignIn, CompleteSignInError, complete_sign_in};
 pub use end::{EndSession, end_others, end_session};
 pub use list::{SessionCursor, SessionPage, list_sessions};
 pub use refresh::{RefreshError, refresh};
 pub use sign_in::{SignIn, SignInError, sign_in};
 pub use sign_out::sign_out;
-pub use step_up::{FreshCaller, ReauthenticateError, SignInTooOld, reauthenticate, step_up};
+pub use step_up::{FreshCaller, NotProven, ReauthenticateError, SignInTooOld, reauthenticate, step_up};
 
 #[cfg(test)]
 pub(crate) use step_up::tests::fresh;
 
-pub(crate) use begin::{new_session, signed_in};
+pub(crate) use begin::{new_session, renewed, signed_in};
 pub(crate) use list::page;

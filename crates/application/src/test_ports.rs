@@ -14,12 +14,14 @@ use subtle_domain::letter::LetterKind;
 use subtle_domain::money::Cost;
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{
-    MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockBilling, MockBridgeTokens,
-    MockBridges, MockClock, MockDirectory, MockGuessLimiter, MockHealth, MockIdGenerator, MockNotes,
-    MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher, MockRefreshTokens,
-    MockRevocations, MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockSyncEvents,
-    MockSyncSignals, MockTimelines, MockUnit, MockUsageLog, MockUsageReports,
+    MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockAuthenticators, MockBilling,
+    MockBridgeTokens, MockBridges, MockChallenges, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
+    MockIdGenerator, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher,
+    MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets, MockServiceKeys,
+    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit, MockUsageLog,
+    MockUsageReports,
 };
+use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor};
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, OneTimeToken, RefreshToken, TokenDigest};
 use subtle_domain::usage::{Count, Usage};
@@ -50,6 +52,9 @@ pub(crate) struct Mocks {
     pub(crate) notes: MockNotes,
     pub(crate) one_time_tokens: MockOneTimeTokens,
     pub(crate) one_time_records: MockOneTimeRecords,
+    pub(crate) authenticators: MockAuthenticators,
+    pub(crate) challenges: MockChallenges,
+    pub(crate) second_factors: MockSecondFactors,
     pub(crate) outbox: MockOutbox,
     pub(crate) audit_trail: MockAuditTrail,
     pub(crate) directory: MockDirectory,
@@ -110,6 +115,9 @@ impl Mocks {
             notes: Arc::new(self.notes),
             one_time_tokens: Arc::new(self.one_time_tokens),
             one_time_records: Arc::new(self.one_time_records),
+            authenticators: Arc::new(self.authenticators),
+            challenges: Arc::new(self.challenges),
+            second_factors: Arc::new(self.second_factors),
             outbox: Arc::new(self.outbox),
             audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
@@ -191,10 +199,27 @@ pub(crate) fn session() -> Session {
         salt: vec![7; 16],
         created_at: NOW,
         authenticated_at: NOW,
+        assurance: Assurance::Password,
         expires_at: NOW + SessionPolicy::default().absolute,
         last_used_at: NOW,
         revoked_at: None,
         client: ClientInfo::default(),
+    }
+}
+
+/// Ada, who has a second factor.
+pub(crate) fn ada_with_factor() -> User {
+    User { second_factor_at: Some(NOW), ..ada() }
+}
+
+/// Ada's second factor, confirmed, of which no code was used yet.
+pub(crate) fn factor() -> SecondFactor {
+    SecondFactor {
+        user_id: ada().id,
+        sealed: SealedSecret(b"sealed".to_vec()),
+        created_at: NOW,
+        confirmed_at: Some(NOW),
+        last_step: None,
     }
 }
 

@@ -36,6 +36,14 @@ vocabulary! {
         EmailChanged = "email_changed",
         /// Name or picture were changed.
         ProfileChanged = "profile_changed",
+        /// A second factor is asked for from now on.
+        SecondFactorAdded = "second_factor_added",
+        /// A second factor is no longer asked for.
+        SecondFactorRemoved = "second_factor_removed",
+        /// New recovery codes took the place of the older ones.
+        RecoveryCodesMade = "recovery_codes_made",
+        /// A recovery code took the place of a code from the app.
+        RecoveryCodeUsed = "recovery_code_used",
     }
 }
 

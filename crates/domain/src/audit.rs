@@ -22,6 +22,8 @@ vocabulary! {
         UserDeleted = "user.delete",
         /// Sessions of an account were ended.
         SessionsEnded = "session.end",
+        /// The second factor of an account was taken away, whose owner has lost it.
+        SecondFactorRemoved = "second_factor.remove",
         /// A note was written.
         NoteCreated = "note.create",
         /// A note was flagged, or its flag taken away.

@@ -26,6 +26,14 @@ vocabulary! {
         PasswordChanged = "password_changed",
         /// A session began on a device that was not seen before.
         NewDevice = "new_device",
+        /// A second factor is asked for from now on.
+        SecondFactorAdded = "second_factor_added",
+        /// A second factor is no longer asked for.
+        SecondFactorRemoved = "second_factor_removed",
+        /// New recovery codes took the place of the older ones.
+        RecoveryCodesMade = "recovery_codes_made",
+        /// A recovery code took the place of a code from the app.
+        RecoveryCodeUsed = "recovery_code_used",
     }
 }
 
@@ -37,7 +45,14 @@ impl LetterKind {
             Self::VerifyEmail => Some(Purpose::VerifyEmail),
             Self::ResetPassword => Some(Purpose::ResetPassword),
             Self::ConfirmNewEmail => Some(Purpose::ChangeEmail),
-            Self::EmailChangeAsked | Self::EmailChanged | Self::PasswordChanged | Self::NewDevice => None,
+            Self::EmailChangeAsked
+            | Self::EmailChanged
+            | Self::PasswordChanged
+            | Self::NewDevice
+            | Self::SecondFactorAdded
+            | Self::SecondFactorRemoved
+            | Self::RecoveryCodesMade
+            | Self::RecoveryCodeUsed => None,
         }
     }
 

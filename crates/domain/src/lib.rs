@@ -5,9 +5,8 @@
 //! clock, draws a random number or knows a framework.
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
-//! [`session`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`], [`one_time`], [`letter`],
-//! [`audit`], [`seal`], [`timeline`], [`service_key`],
-//! [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
+//! [`session`], [`second_factor`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`],
+//! [`one_time`], [`letter`], [`audit`], [`seal`], [`timeline`], [`service_key`], [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
 
@@ -29,6 +28,7 @@ pub mod password;
 pub mod ports;
 pub mod quota;
 pub mod seal;
+pub mod second_factor;
 pub mod service_key;
 pub mod session;
 pub mod sync;

@@ -18,6 +18,7 @@ mod one_time;
 mod passwords;
 mod records;
 mod revocations;
+mod second_factor;
 mod service_keys;
 mod sessions;
 mod store;
@@ -39,6 +40,9 @@ pub use one_time::{OneTimeRecords, OneTimeRepository, OneTimeTokens};
 pub use passwords::{HasherBusy, PasswordHasher};
 pub use records::{ActivityLog, ActivityRepository, AuditLog, AuditProof, AuditTrail, Timelines};
 pub use revocations::{Revocation, Revocations};
+pub use second_factor::{
+    Authenticators, Challenges, Enrolment, RightCode, SecondFactorRepository, SecondFactors,
+};
 pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
@@ -65,6 +69,7 @@ pub use {
         MockActivityLog, MockActivityRepository, MockAuditLog, MockAuditProof, MockAuditTrail, MockTimelines,
     },
     revocations::MockRevocations,
+    second_factor::{MockAuthenticators, MockChallenges, MockSecondFactorRepository, MockSecondFactors},
     service_keys::{MockServiceKeyRepository, MockServiceKeySecrets, MockServiceKeys},
     sessions::{MockSessionRepository, MockSessions},
     store::MockStore,

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use crate::Timestamp;
 use crate::ids::{SessionId, UserId};
+use crate::second_factor::Assurance;
 use crate::token::TokenDigest;
 use crate::user::vocabulary;
 
@@ -56,6 +57,8 @@ vocabulary! {
         Deleted = "deleted",
         /// A newer one took its place: the account had as many as it may have.
         Superseded = "superseded",
+        /// The account has a second factor since, which this session was begun without.
+        SecondFactorAdded = "second_factor_added",
     }
 }
 
@@ -113,6 +116,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When its owner last showed that it is them, by a password. Refreshing never moves it.
     pub authenticated_at: Timestamp,
+    /// How sure we are that it is them.
+    pub assurance: Assurance,
     /// When it ends at the latest. Refreshing never moves it.
     pub expires_at: Timestamp,
     /// When its current refresh token was made.
@@ -193,6 +198,7 @@ mod tests {
             salt: vec![0; 16],
             created_at: began(),
             authenticated_at: began(),
+            assurance: Assurance::Password,
             expires_at: began() + POLICY.absolute,
             last_used_at: began(),
             revoked_at: None,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::Timestamp;
 use crate::ids::{SessionId, TokenId, UserId};
+use crate::second_factor::Assurance;
 use crate::session::Generation;
 use crate::user::Role;
 
@@ -52,8 +53,33 @@ opaque! {
     OneTimeToken
 }
 opaque! {
+    /// Shows that somebody knew the password, for as long as it takes to find a code.
+    ChallengeToken
+}
+opaque! {
+    /// Six digits from the owner's app.
+    OneTimeCode
+}
+opaque! {
+    /// A code that takes the place of the app's, once: 24 letters and digits of base32 in lower case, 120 bits (ASVS 6.5.2).
+    RecoveryCode
+}
+opaque! {
+    /// The secret that the owner's app computes codes from, in base32: shown to them once.
+    TotpSecret
+}
+opaque! {
+    /// The same as a link that apps take, most often from a picture: `otpauth://…`.
+    TotpUri
+}
+opaque! {
     /// The SHA-256 of a token, in lower-case hexadecimal: what the database keeps of it.
     TokenDigest
+}
+
+impl RecoveryCode {
+    /// Its letters and digits.
+    pub const LENGTH: usize = 24;
 }
 
 /// What an access token says.
@@ -67,6 +93,8 @@ pub struct AccessClaims {
     pub role: Role,
     /// `jti`.
     pub token_id: TokenId,
+    /// `amr`: how they did so.
+    pub assurance: Assurance,
     /// `auth_time`: when the owner last showed that it is them (`OpenID` Connect Core, 2).
     pub authenticated_at: Timestamp,
     /// `iat` and `nbf`.
@@ -119,6 +147,17 @@ pub struct PresentedBridgeToken {
     pub user_id: UserId,
     /// Under which it is known.
     pub digest: TokenDigest,
+}
+
+/// What a challenge says of itself; to be believed once its MAC has been checked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresentedChallenge {
+    /// Who it claims has shown their password.
+    pub user_id: UserId,
+    /// From when on it is good for nothing.
+    pub expires_at: Timestamp,
+    /// HMAC-SHA-256 over the claims and the hash of the password that was shown.
+    pub mac: [u8; 32],
 }
 
 #[cfg(test)]

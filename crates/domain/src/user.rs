@@ -111,6 +111,8 @@ pub struct User {
     pub role: Role,
     /// Whether they have shown that the address is theirs.
     pub email_verified: bool,
+    /// Since when a second factor is asked for, if it is.
+    pub second_factor_at: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -133,6 +135,7 @@ impl User {
             subscription_tier: SubscriptionTier::Free,
             role: Role::User,
             email_verified: false,
+            second_factor_at: None,
             created_at: now,
             updated_at: now,
             disabled_at: None,
@@ -191,6 +194,7 @@ impl User {
         self.avatar_url = None;
         self.role = Role::User;
         self.email_verified = false;
+        self.second_factor_at = None;
         self.updated_at = now;
         self.deleted_at = Some(now);
     }

@@ -10,7 +10,7 @@ use subtle_domain::ports::{HasherBusy, StoreError};
 use subtle_domain::throttle::RetryAfter;
 use utoipa::ToSchema;
 
-use crate::routes::QuotaDto;
+use crate::routes::{ChallengeDto, QuotaDto};
 
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,6 +77,9 @@ pub(crate) struct Problem<'a> {
     /// Where the quota stands that is used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     quota: Option<&'a QuotaDto>,
+    /// With what to bring the code that a sign-in asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_factor: Option<&'a ChallengeDto>,
 }
 
 /// Why a request is not answered as it wished.
@@ -94,6 +97,14 @@ pub(crate) enum ApiError {
     WrongCredentials,
     #[error("the current password is wrong")]
     WrongPassword,
+    #[error("the password is right, and a code is needed as well")]
+    SecondFactorRequired(Option<Box<ChallengeDto>>),
+    #[error("the code is not right, or was used before")]
+    WrongCode,
+    #[error("the challenge is not valid any more: sign in again")]
+    InvalidChallenge,
+    #[error("{0}")]
+    SecondFactorState(String),
     #[error("the refresh token is not valid")]
     InvalidRefreshToken,
     #[error("the bridge token is not valid")]
@@ -167,6 +178,16 @@ impl ApiError {
             }
             Self::WrongCredentials => (StatusCode::UNAUTHORIZED, "wrong-credentials", "The sign-in failed"),
             Self::WrongPassword => (StatusCode::FORBIDDEN, "wrong-password", "The current password is wrong"),
+            Self::SecondFactorRequired(_) => {
+                (StatusCode::FORBIDDEN, "second-factor-required", "A code is needed as well")
+            }
+            Self::WrongCode => (StatusCode::FORBIDDEN, "wrong-code", "The code is wrong"),
+            Self::InvalidChallenge => {
+                (StatusCode::UNAUTHORIZED, "invalid-challenge", "The challenge is not valid")
+            }
+            Self::SecondFactorState(_) => {
+                (StatusCode::CONFLICT, "second-factor-state", "The second factor is not in that state")
+            }
             Self::InvalidRefreshToken => {
                 (StatusCode::UNAUTHORIZED, "invalid-refresh-token", "The refresh token is not valid")
             }
@@ -260,9 +281,10 @@ impl ApiError {
         let (status, name, title) = self.kind();
         let mut response = HttpResponse::build(status);
         let challenge = match self {
-            Self::InvalidToken(_) | Self::InvalidRefreshToken | Self::InvalidBridgeToken => {
-                Some("Bearer error=\"invalid_token\"")
-            }
+            Self::InvalidToken(_)
+            | Self::InvalidRefreshToken
+            | Self::InvalidBridgeToken
+            | Self::InvalidChallenge => Some("Bearer error=\"invalid_token\""),
             Self::AuthenticationRequired | Self::WrongCredentials => Some("Bearer"),
             _ => None,
         };
@@ -293,6 +315,11 @@ impl ApiError {
             detail: self.detail(),
             request_id: request_id.to_owned(),
             errors: self.fields(),
+            second_factor: if let Self::SecondFactorRequired(challenge) = self {
+                challenge.as_deref()
+            } else {
+                None
+            },
             quota: if let Self::QuotaExceeded(_, quota) = self { Some(quota) } else { None },
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();

@@ -18,6 +18,7 @@ mod me;
 mod notes;
 mod quotas;
 mod reservations;
+mod second_factor;
 mod service_keys;
 mod sessions;
 mod sync;
@@ -25,12 +26,14 @@ mod timeline;
 mod usage;
 
 pub(crate) use quotas::QuotaDto;
+pub(crate) use second_factor::ChallengeDto;
 
 /// Puts every documented route in its place.
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     config
         .service(auth::register)
         .service(auth::login)
+        .service(second_factor::complete_login)
         .service(auth::refresh)
         .service(auth::logout)
         .service(auth::reauthenticate)
@@ -42,6 +45,11 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(me::change)
         .service(me::erase)
         .service(me::change_password)
+        .service(second_factor::show)
+        .service(second_factor::enrol)
+        .service(second_factor::confirm)
+        .service(second_factor::replace_codes)
+        .service(second_factor::remove)
         .service(export::export)
         .service(letters::change_email)
         .service(sessions::list_mine)
@@ -94,6 +102,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(admin_users::erase)
         .service(admin_users::disable)
         .service(admin_users::enable)
+        .service(second_factor::remove_theirs)
         .service(health::live)
         .service(health::ready)
         .service(jwks::show);

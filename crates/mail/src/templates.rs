@@ -65,6 +65,14 @@ ours!(
     "password_changed.html",
     "new_device.txt",
     "new_device.html",
+    "second_factor_added.txt",
+    "second_factor_added.html",
+    "second_factor_removed.txt",
+    "second_factor_removed.html",
+    "recovery_codes_made.txt",
+    "recovery_codes_made.html",
+    "recovery_code_used.txt",
+    "recovery_code_used.html",
 );
 
 /// One letter, ready to be filled.
@@ -122,9 +130,12 @@ fn gaps(kind: LetterKind) -> &'static [Gap] {
         LetterKind::EmailChangeAsked | LetterKind::EmailChanged => {
             &[Gap::NewAddress, Gap::Address, Gap::Time, Gap::Ip, Gap::Device, Gap::Base]
         }
-        LetterKind::PasswordChanged | LetterKind::NewDevice => {
-            &[Gap::Address, Gap::Time, Gap::Ip, Gap::Device, Gap::Base]
-        }
+        LetterKind::PasswordChanged
+        | LetterKind::NewDevice
+        | LetterKind::SecondFactorAdded
+        | LetterKind::SecondFactorRemoved
+        | LetterKind::RecoveryCodesMade
+        | LetterKind::RecoveryCodeUsed => &[Gap::Address, Gap::Time, Gap::Ip, Gap::Device, Gap::Base],
     }
 }
 

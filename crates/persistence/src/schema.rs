@@ -140,6 +140,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    recovery_codes (user_id, digest) {
+        user_id -> Text,
+        digest -> Text,
+    }
+}
+
+diesel::table! {
+    second_factors (user_id) {
+        user_id -> Text,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+        confirmed_at -> Nullable<Timestamptz>,
+        last_step -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
     service_keys (id) {
         id -> Text,
         name -> Text,
@@ -167,6 +184,7 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         revoked_reason -> Nullable<Text>,
         authenticated_at -> Nullable<Timestamptz>,
+        second_factor -> Bool,
     }
 }
 
@@ -266,6 +284,7 @@ diesel::table! {
         role -> Text,
         disabled_at -> Nullable<Timestamptz>,
         deleted_at -> Nullable<Timestamptz>,
+        second_factor_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -274,6 +293,8 @@ diesel::joinable!(billing_history -> users (user_id));
 diesel::joinable!(bridge_tokens -> users (user_id));
 diesel::joinable!(mail_outbox -> users (user_id));
 diesel::joinable!(one_time_tokens -> users (user_id));
+diesel::joinable!(recovery_codes -> users (user_id));
+diesel::joinable!(second_factors -> users (user_id));
 diesel::joinable!(service_keys -> users (created_by));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sync_logs -> users (user_id));
@@ -297,6 +318,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_outbox,
     mail_requests,
     one_time_tokens,
+    recovery_codes,
+    second_factors,
     service_keys,
     sessions,
     sync_logs,

@@ -8,7 +8,7 @@ mod rows;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{IntoSql, sql_query};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -66,6 +66,7 @@ macro_rules! begin {
             .filter(users::id.eq($row.user_id))
             .filter(users::password_hash.eq($verified.expose()))
             .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
+            .filter(users::second_factor_at.is_null().or($row.second_factor.into_sql::<Bool>()))
             .select((
                 $row.id.into_sql::<Text>(),
                 users::id,
@@ -78,6 +79,7 @@ macro_rules! begin {
                 $row.ip_address.as_deref().into_sql::<Nullable<Text>>(),
                 $row.last_used_at.into_sql::<Timestamptz>(),
                 Some($row.authenticated_at).into_sql::<Nullable<Timestamptz>>(),
+                $row.second_factor.into_sql::<Bool>(),
             ))
             .for_share()
             .insert_into(sessions::table)
@@ -93,6 +95,7 @@ macro_rules! begin {
                 sessions::ip_address,
                 sessions::last_used_at,
                 sessions::authenticated_at,
+                sessions::second_factor,
             ))
     };
 }
@@ -114,7 +117,8 @@ impl PgSessions {
 
 #[async_trait]
 impl Sessions for PgSessions {
-    /// One statement. It waits for whoever is about to close the account or to change its password, and sees what they did.
+    /// One statement. It waits for whoever is about to close the account, to change its password or to add a second factor, and
+    /// sees what they did.
     async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError> {
         let row = NewRow::from(session);
         let begun = once!(self.database, connection => begin!(row, verified).execute(connection))?;

@@ -11,8 +11,8 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
     ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, IdempotencyKeys,
-    NoteRepository, OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, Store,
-    StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
+    NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository,
+    SessionRepository, Store, StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -186,6 +186,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn one_time(&mut self) -> &mut dyn OneTimeRepository {
+        self
+    }
+
+    fn second_factors(&mut self) -> &mut dyn SecondFactorRepository {
         self
     }
 

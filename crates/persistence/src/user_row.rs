@@ -32,6 +32,7 @@ pub(crate) struct UserRow {
     role: String,
     disabled_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
+    second_factor_at: Option<Timestamp>,
 }
 
 impl TryFrom<UserRow> for User {
@@ -48,6 +49,7 @@ impl TryFrom<UserRow> for User {
                 .ok_or_else(unfit("subscription_tier"))?,
             role: Role::parse(&row.role).ok_or_else(unfit("role"))?,
             email_verified: row.email_verified,
+            second_factor_at: row.second_factor_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
             disabled_at: row.disabled_at,

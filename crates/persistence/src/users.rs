@@ -14,8 +14,8 @@ use subtle_domain::ports::{NewUser, StoreError, UserRepository};
 use subtle_domain::user::User;
 
 use crate::schema::{
-    admin_notes, bridge_tokens, mail_outbox, mail_requests, one_time_tokens, sync_logs, sync_places,
-    user_activity, users,
+    admin_notes, bridge_tokens, mail_outbox, mail_requests, one_time_tokens, recovery_codes, second_factors,
+    sync_logs, sync_places, user_activity, users,
 };
 use crate::unit_of_work::PgUnitOfWork;
 use crate::user_row::{UserRow, lower};
@@ -33,6 +33,7 @@ struct State<'a> {
     role: &'a str,
     disabled_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
+    second_factor_at: Option<Timestamp>,
 }
 
 impl<'a> From<&'a User> for State<'a> {
@@ -47,6 +48,7 @@ impl<'a> From<&'a User> for State<'a> {
             role: user.role.as_str(),
             disabled_at: user.disabled_at,
             deleted_at: user.deleted_at,
+            second_factor_at: user.second_factor_at,
         }
     }
 }
@@ -176,6 +178,10 @@ impl UserRepository for PgUnitOfWork {
             .execute(connection))?;
         step!(self, connection => diesel::delete(one_time_tokens::table)
             .filter(one_time_tokens::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(second_factors::table.find(id)).execute(connection))?;
+        step!(self, connection => diesel::delete(recovery_codes::table)
+            .filter(recovery_codes::user_id.eq(id))
             .execute(connection))?;
         step!(self, connection => diesel::delete(mail_requests::table)
             .filter(mail_requests::email.eq(email.as_str().to_lowercase()))

@@ -6,14 +6,16 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`bridge`] those of the hand-off, [`one_time`] makes the tokens in letters, [`service_keys`] the secrets of
-//! programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! opens refresh tokens, [`bridge`] those of the hand-off, [`one_time`] makes the tokens in letters, [`challenges`] those of sign-ins in
+//! two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
 pub mod access;
 pub mod audit_proof;
+pub mod authenticators;
 pub mod bridge;
+pub mod challenges;
 pub mod clock;
 mod hex;
 pub mod ids;
@@ -21,12 +23,15 @@ pub mod one_time;
 pub mod passwords;
 mod random;
 pub mod refresh;
+mod sealing;
 pub mod secret;
 pub mod service_keys;
 
 pub use access::{AccessTokenSettings, JwtAccessTokens, UnfitAccessTokens};
 pub use audit_proof::{MacAuditProof, UnfitAuditProof};
+pub use authenticators::{TotpAuthenticators, UnfitAuthenticators};
 pub use bridge::RandomBridgeTokens;
+pub use challenges::MacChallenges;
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
 pub use one_time::MacOneTimeTokens;

@@ -164,6 +164,8 @@ settings! {
             "All of them; off is for load tests on loopback", switch;
         Open limit_password_guesses: Option<Rate> = "10/10m", "N/TIME|off",
             "Wrong guesses at one account's password, over all servers", unless("off", rate);
+        Open limit_code_guesses: Option<Rate> = "10/10m", "N/TIME|off",
+            "Codes of one account's second factor that are tried, over all servers", unless("off", rate);
         Open limit_password_by_address: Option<Rate> = "300/1m", "N/TIME|off",
             "Requests with a password, by client address", unless("off", rate);
         Open limit_token_by_address: Option<Rate> = "1200/1m", "N/TIME|off",

@@ -11,14 +11,14 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgOneTimeRecords, PgOutbox, PgServiceKeys,
-    PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions, RevocationFeed,
-    RevocationList, UsageWriters,
+    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgOneTimeRecords, PgOutbox, PgSecondFactors,
+    PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions,
+    RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
-    MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys, SystemClock,
-    UnfitAccessTokens, UnfitAuditProof, UnfitHasher,
+    MacChallenges, MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys,
+    SystemClock, TotpAuthenticators, UnfitAccessTokens, UnfitAuditProof, UnfitAuthenticators, UnfitHasher,
 };
 
 use crate::settings::{DatabaseUrl, Settings};
@@ -34,6 +34,8 @@ pub(crate) enum WiringError {
     Hasher(#[from] UnfitHasher),
     #[error(transparent)]
     AccessTokens(#[from] UnfitAccessTokens),
+    #[error(transparent)]
+    Authenticators(#[from] UnfitAuthenticators),
     #[error(transparent)]
     AuditProof(#[from] UnfitAuditProof),
 }
@@ -106,6 +108,9 @@ pub(crate) fn wire(
         notes: Arc::new(PgNotes::new(database.clone())),
         one_time_tokens: Arc::new(MacOneTimeTokens::new(secrets)),
         one_time_records: Arc::new(PgOneTimeRecords::new(database.clone())),
+        authenticators: Arc::new(TotpAuthenticators::new(secrets, &settings.issuer)?),
+        challenges: Arc::new(MacChallenges::new(secrets)),
+        second_factors: Arc::new(PgSecondFactors::new(database.clone())),
         outbox: Arc::new(PgOutbox::new(database.clone())),
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
@@ -126,6 +131,7 @@ fn policy(settings: &Settings) -> Policy {
             most: settings.sessions_per_user,
         },
         guesses: settings.limit(settings.limit_password_guesses),
+        code_guesses: settings.limit(settings.limit_code_guesses),
         fresh_sign_in: delta(settings.fresh_sign_in),
         letters: settings.limit(settings.limit_letters_by_recipient),
         require_verified_email: settings.require_verified_email,

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Operation, Person, TestApp, fresh_email};
+use crate::support::{Answer, Factor, Operation, Person, TestApp, fresh_email};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,8 @@ impl Stage {
                    UNION ALL SELECT encode(salt, 'base64') FROM sessions
                    UNION ALL SELECT encode(digest, 'hex') FROM service_keys
                    UNION ALL SELECT encode(digest, 'base64') FROM service_keys
+                   UNION ALL SELECT encode(sealed, 'hex') FROM second_factors
+                   UNION ALL SELECT digest FROM recovery_codes
                    UNION ALL SELECT token FROM bridge_tokens
                    UNION ALL SELECT digest FROM one_time_tokens
                    UNION ALL SELECT encode(salt, 'hex') FROM one_time_tokens";
@@ -154,12 +156,33 @@ impl Stage {
         self.app.letter(kind, &owner.email).await.token()
     }
 
+    /// The second factor that an operation is about, of whoever has one for it.
+    pub(super) async fn factor_for(
+        &self,
+        operation: &Operation,
+        caller: Option<&Person>,
+        owner: &Person,
+    ) -> Option<Factor> {
+        match operation.path.as_str() {
+            "/v1/auth/second-factor" | "/v1/admin/users/{id}/second-factor" => {
+                Some(owner.add_factor(&self.app).await)
+            }
+            "/v1/me/second-factor" if operation.method == "DELETE" => {
+                Factor::try_of(&self.app, caller?).await
+            }
+            "/v1/me/second-factor/recovery-codes" => Factor::try_of(&self.app, caller?).await,
+            "/v1/me/second-factor/confirm" => Factor::try_enrol(&self.app, caller?).await,
+            _ => None,
+        }
+    }
+
     pub(super) async fn call(
         &self,
         operation: &Operation,
         caller: Option<&Person>,
         owner: &Person,
         id: &str,
+        factor: Option<&Factor>,
     ) -> Answer {
         let mut request = self.app.request(
             &operation.method,
@@ -177,6 +200,14 @@ impl Stage {
             request = request.json(&json!({"token": issued.str("/token")}));
         } else if operation.takes_body() {
             let mut body = body(operation, caller.unwrap_or(owner), owner);
+            if let Some(factor) = factor {
+                body["code"] = factor.code().into();
+            }
+            if operation.is("POST", "/v1/auth/second-factor") {
+                let login = self.app.login(&owner.email, &owner.password).await;
+                body["challenge"] = login.expect(403).str("/secondFactor/challenge").into();
+                body["code"] = factor.unwrap().recovery[0].as_str().into();
+            }
             if let Some(kind) = link_for(operation) {
                 body["token"] = self.token(kind, owner).await.into();
             }
@@ -202,9 +233,10 @@ fn body(operation: &Operation, caller: &Person, owner: &Person) -> Value {
         ("POST", "/v1/auth/login") => json!({"email": owner.email, "password": owner.password}),
         ("POST", "/v1/auth/refresh" | "/v1/auth/logout") => json!({"refreshToken": owner.refresh}),
         ("POST", "/v1/auth/reauthenticate") => json!({"password": caller.password}),
+        ("POST", "/v1/me/second-factor/confirm") => json!({"code": "123456"}),
         ("POST", "/v1/bridge-tokens") => json!({"sessionData": {"document": "d-17"}}),
         ("POST", "/v1/sync/events") => json!({"eventType": "settings.changed", "eventSource": "web"}),
-        ("POST", "/v1/auth/verify-email") => json!({}),
+        ("POST", "/v1/auth/verify-email" | "/v1/auth/second-factor") => json!({}),
         ("POST", "/v1/auth/verify-email/resend" | "/v1/auth/password-reset") => json!({"email": owner.email}),
         ("POST", "/v1/auth/password-reset/confirm") => json!({"newPassword": "another secret 9"}),
         ("POST", "/v1/me/email") => {

@@ -24,6 +24,7 @@ pub(super) fn rule(operation: &Operation) -> Who {
             "POST",
             "/v1/auth/register"
             | "/v1/auth/login"
+            | "/v1/auth/second-factor"
             | "/v1/auth/refresh"
             | "/v1/auth/logout"
             | "/v1/bridge-tokens/redeem"

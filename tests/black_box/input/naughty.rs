@@ -36,6 +36,7 @@ impl Field {
         let mut body = match (self.operation.method.as_str(), self.operation.path.as_str()) {
             ("POST", "/v1/auth/register") => json!({"email": fresh_email(), "password": Person::PASSWORD}),
             ("POST", "/v1/auth/reauthenticate") => json!({"password": person.password}),
+            ("POST", "/v1/auth/second-factor") => json!({"challenge": "nonsense", "code": "123456"}),
             ("POST", "/v1/auth/login") => json!({"email": person.email, "password": person.password}),
             ("POST", "/v1/me/password") => {
                 json!({"currentPassword": person.password, "newPassword": Person::PASSWORD})
@@ -51,6 +52,7 @@ impl Field {
                 "/v1/auth/refresh"
                 | "/v1/auth/logout"
                 | "/v1/bridge-tokens"
+                | "/v1/me/second-factor/confirm"
                 | "/v1/auth/verify-email"
                 | "/v1/auth/verify-email/resend"
                 | "/v1/auth/password-reset",
@@ -130,7 +132,7 @@ async fn try_all(app: &TestApp, database: &tokio_postgres::Client, field: &Field
             // Signing out of what is no session is signing out; wrong credentials are no unfit values.
             204 => assert_eq!(field.operation.path, "/v1/auth/logout", "{}", field.what(text)),
             401 => {
-                let credentials = ["email", "password", "refreshToken", "token", "codeVerifier"];
+                let credentials = ["email", "password", "refreshToken", "token", "codeVerifier", "challenge"];
                 assert!(credentials.contains(&field.name.as_str()));
             }
             403 => assert!(

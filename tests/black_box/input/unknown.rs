@@ -29,6 +29,8 @@ async fn a_field_that_is_not_of_the_request_is_refused_by_name_and_nothing_is_do
             "/v1/auth/register" => json!({"email": fresh_email(), "password": Person::PASSWORD}),
             "/v1/auth/login" => json!({"email": ada.email, "password": ada.password}),
             "/v1/auth/refresh" | "/v1/auth/logout" => json!({"refreshToken": ada.refresh}),
+            "/v1/auth/second-factor" => json!({"challenge": "nonsense", "code": "123456"}),
+            "/v1/me/second-factor/confirm" => json!({"code": "123456"}),
             "/v1/auth/reauthenticate" => json!({"password": ada.password}),
             "/v1/bridge-tokens" => json!({"sessionData": {"document": "d-17"}}),
             "/v1/bridge-tokens/redeem" => json!({"token": "nonsense"}),

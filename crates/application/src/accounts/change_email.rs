@@ -10,7 +10,7 @@ use subtle_domain::user::Standing;
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::{Caller, FreshCaller, ReauthenticateError};
+use crate::sessions::{Caller, FreshCaller, NotProven};
 
 /// The address that an account shall have.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct AskEmailChange {
 pub enum AskEmailChangeError {
     /// They have not shown that it is them.
     #[error(transparent)]
-    NotProven(#[from] ReauthenticateError),
+    NotProven(#[from] NotProven),
     /// Too many letters to that address, or too soon after the last.
     #[error("too many letters")]
     TooManyLetters(RetryAfter),
@@ -74,7 +74,7 @@ async fn ask(
 ) -> Result<Result<(), AskEmailChangeError>, StoreError> {
     let user = unit.users().lock(&caller.user_id).await?;
     let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
-        return Ok(Err(ReauthenticateError::Closed.into()));
+        return Ok(Err(NotProven::Closed.into()));
     };
     let (record, letter) = ports.linked_letter(&user, Purpose::ChangeEmail, new, now);
     if !unit.one_time().put(&record, now - BETWEEN_LETTERS).await? {
@@ -145,7 +145,7 @@ mod tests {
         let mut mocks = knowing(false, false);
         mocks.expect_activity(&[ActivityAction::EmailChangeRefused]);
         let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(ReauthenticateError::WrongPassword))));
+        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(NotProven::WrongPassword))));
     }
 
     #[tokio::test]
@@ -172,7 +172,7 @@ mod tests {
         unit.users.expect_lock().returning(|_| Ok(None));
         let committed = mocks.expect_unit(unit);
         let refused = ask_email_change(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(ReauthenticateError::Closed))));
+        assert!(matches!(refused, Err(AskEmailChangeError::NotProven(NotProven::Closed))));
         assert!(!test_ports::was(&committed));
     }
 }

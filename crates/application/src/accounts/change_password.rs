@@ -7,7 +7,7 @@ use subtle_domain::session::RevocationReason;
 
 use crate::Ports;
 use crate::again::again;
-use crate::sessions::{Caller, FreshCaller, ReauthenticateError};
+use crate::sessions::{Caller, FreshCaller, NotProven};
 
 /// A new password, and the one it takes the place of.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub async fn change_password(
     ports: &Ports,
     caller: &FreshCaller,
     command: ChangePassword,
-) -> Result<(), ReauthenticateError> {
+) -> Result<(), NotProven> {
     let caller = caller.caller();
     let now = ports.clock.now();
     let refusal = ActivityAction::PasswordChangeRefused;
@@ -33,7 +33,7 @@ pub async fn change_password(
     let letter = ports.letter(&caller.user_id, LetterKind::PasswordChanged, email, &caller.client, now);
     let ended = again(|| replace(ports, caller, &credentials.hash, &hash, &letter, now)).await?;
     // Somebody else changed it meanwhile: what was verified is no longer the password.
-    ports.learn_ended(ended.ok_or(ReauthenticateError::WrongPassword)?, now);
+    ports.learn_ended(ended.ok_or(NotProven::WrongPassword)?, now);
     ports.record(&caller.user_id, ActivityAction::PasswordChanged, &caller.client, now);
     Ok(())
 }
@@ -123,7 +123,7 @@ mod tests {
         let mut mocks = knowing(false);
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ReauthenticateError::WrongPassword)));
+        assert!(matches!(refused, Err(NotProven::WrongPassword)));
     }
 
     #[tokio::test]
@@ -143,7 +143,7 @@ mod tests {
             .returning(move |_, _, _| Ok(Err(wait)));
         mocks.expect_activity(&[ActivityAction::PasswordChangeRefused]);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ReauthenticateError::TooManyGuesses(_))));
+        assert!(matches!(refused, Err(NotProven::TooManyGuesses(_))));
     }
 
     #[tokio::test]
@@ -153,7 +153,7 @@ mod tests {
         unit.users.expect_replace_hash().returning(|_, _, _, _| Ok(false));
         let committed = mocks.expect_unit(unit);
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ReauthenticateError::WrongPassword)));
+        assert!(matches!(refused, Err(NotProven::WrongPassword)));
         assert!(!test_ports::was(&committed));
     }
 
@@ -164,6 +164,6 @@ mod tests {
         let hash = PasswordHash::tombstone();
         mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
         let refused = change_password(&mocks.ports(), &fresh(), command()).await;
-        assert!(matches!(refused, Err(ReauthenticateError::Closed)));
+        assert!(matches!(refused, Err(NotProven::Closed)));
     }
 }

@@ -83,28 +83,30 @@ async fn attempt(
         Ok(()) => spend(ports, bridge, &user, unit.as_mut(), now).await?,
         Err(refusal) => Err(refusal),
     };
+    let told = told(ports, bridge, outcome.as_ref().err().copied(), client, now);
     let begun = match outcome {
-        Ok(authenticated_at) => {
+        Ok(from) => {
             let (session, token) = new_session(ports, &user, client.clone(), now);
-            let session = Session { authenticated_at, ..session };
+            let Session { authenticated_at, assurance, .. } = from;
+            let session = Session { authenticated_at, assurance, ..session };
             unit.sessions().add(&session).await?;
             Some((user, session, token))
         }
         Err(_) => None,
     };
-    unit.sync().append(&told(ports, bridge, outcome.map(drop), client, now)).await?;
+    unit.sync().append(&told).await?;
     unit.commit().await.map(|()| begun)
 }
 
-/// Redeems the token, unless meanwhile somebody did or something that it depends on has ended. Tells when the owner last showed that
-/// it is them: a handed over sign-in is as old as the one that it comes from.
+/// Redeems the token, unless meanwhile somebody did or something that it depends on has ended. Gives the session that it comes from: a
+/// handed over sign-in is as old as that one, and we are no surer of who it is.
 async fn spend(
     ports: &Ports,
     bridge: &Bridge,
     user: &User,
     unit: &mut dyn UnitOfWork,
     now: Timestamp,
-) -> Result<Result<Timestamp, BridgeRefusal>, StoreError> {
+) -> Result<Result<Session, BridgeRefusal>, StoreError> {
     let unverified = ports.policy.require_verified_email && !user.email_verified;
     if user.standing() != Standing::Active || unverified {
         return Ok(Err(BridgeRefusal::AccountClosed));
@@ -115,14 +117,14 @@ async fn spend(
         return Ok(Err(BridgeRefusal::SessionOver));
     };
     let spent = unit.bridges().spend(bridge, now).await?;
-    Ok(if spent { Ok(session.authenticated_at) } else { Err(BridgeRefusal::Used) })
+    Ok(if spent { Ok(session) } else { Err(BridgeRefusal::Used) })
 }
 
 /// What the owner's other apps are told of an attempt.
 fn told(
     ports: &Ports,
     bridge: &Bridge,
-    outcome: Result<(), BridgeRefusal>,
+    refused: Option<BridgeRefusal>,
     client: &ClientInfo,
     now: Timestamp,
 ) -> SyncEvent {
@@ -132,8 +134,8 @@ fn told(
         event_type: EventName::bridge_redemption(),
         source: EventName::service(),
         data: None,
-        success: outcome.is_ok(),
-        error: outcome.err().map(|refusal| ErrorMessage::from_stored(refusal.to_string())),
+        success: refused.is_none(),
+        error: refused.map(|refusal| ErrorMessage::from_stored(refusal.to_string())),
         client: client.clone(),
         at: now,
     }

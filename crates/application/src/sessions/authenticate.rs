@@ -50,6 +50,7 @@ mod tests {
     use super::*;
     use crate::test_ports::{self, NOW};
     use subtle_domain::ids::TokenId;
+    use subtle_domain::second_factor::Assurance;
     use subtle_domain::token::AccessClaims;
     use subtle_domain::user::Role;
 
@@ -59,6 +60,7 @@ mod tests {
             session_id: SessionId::parse("s1").unwrap(),
             role: Role::User,
             token_id: TokenId::parse("t1").unwrap(),
+            assurance: Assurance::Password,
             authenticated_at: NOW,
             issued_at: NOW,
             expires_at: NOW + TimeDelta::minutes(15),

@@ -1,6 +1,7 @@
 use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::UserId;
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::{AccessClaims, AccessToken, RefreshToken};
 use subtle_domain::user::User;
@@ -22,7 +23,7 @@ pub struct SignedIn {
     pub refresh_token: RefreshToken,
 }
 
-/// A session that `user` may begin, and its first refresh token. It is not stored yet.
+/// A session that `user` may begin by their password alone, and its first refresh token. It is not stored yet.
 pub(crate) fn new_session(
     ports: &Ports,
     user: &User,
@@ -40,6 +41,7 @@ pub(crate) fn new_session(
         salt,
         created_at: now,
         authenticated_at: now,
+        assurance: Assurance::Password,
         expires_at: now + ports.policy.sessions.absolute,
         last_used_at: now,
         revoked_at: None,
@@ -80,13 +82,14 @@ pub struct Renewed {
     pub expires_in: TimeDelta,
 }
 
-pub(super) fn renewed(ports: &Ports, user: &User, session: &Session, now: Timestamp) -> Renewed {
+pub(crate) fn renewed(ports: &Ports, user: &User, session: &Session, now: Timestamp) -> Renewed {
     let expires_at = session.expires_at.min(now + ports.policy.sessions.access_token);
     let access_token = ports.access_tokens.sign(&AccessClaims {
         user_id: user.id.clone(),
         session_id: session.id.clone(),
         role: user.role,
         token_id: ports.ids.token_id(),
+        assurance: session.assurance,
         authenticated_at: session.authenticated_at,
         issued_at: now,
         expires_at,

@@ -1,12 +1,13 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
-use subtle_domain::letter::LetterKind;
-use subtle_domain::password::PasswordAttempt;
-use subtle_domain::ports::{Credentials, HasherBusy, StoreError};
+use subtle_domain::letter::{Letter, LetterKind};
+use subtle_domain::password::{PasswordAttempt, PasswordHash};
+use subtle_domain::ports::{Credentials, HasherBusy, StoreError, UnitOfWork};
+use subtle_domain::second_factor::{CHALLENGE_LIFE, Challenge};
 use subtle_domain::session::{ClientInfo, Session};
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::Standing;
+use subtle_domain::user::{Standing, User};
 
 use super::{SignedIn, new_session, signed_in};
 use crate::Ports;
@@ -32,6 +33,9 @@ pub enum SignInError {
     /// An administrator has closed the account. Only who knows its password learns that.
     #[error("the account is disabled")]
     Disabled,
+    /// The password is right, and a code is needed as well: to be brought with this, see [`super::complete_sign_in`].
+    #[error("a code is needed as well")]
+    SecondFactorRequired(Challenge),
     /// The address must be verified first.
     #[error("the address is not verified")]
     Unverified,
@@ -58,11 +62,17 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
             return Err(SignInError::WrongCredentials);
         };
         check(ports, &command, &credentials, now).await?;
+        if credentials.user.second_factor_at.is_some() {
+            ports.forget_guesses(&command.email, &command.client).await;
+            let hash = upgraded_hash(ports, &credentials, command.password).await;
+            let challenge = ports.challenges.mint(&credentials.user.id, &hash, now + CHALLENGE_LIFE);
+            return Err(SignInError::SecondFactorRequired(challenge));
+        }
         let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
-        // Between the check and here the account may have been closed, or its hash replaced: then decide again.
+        // Between the check and here the account may have been closed, its hash replaced or a second factor added: then decide again.
         if begin(ports, &credentials, &session, now).await? {
             ports.forget_guesses(&command.email, &command.client).await;
-            upgrade_hash(ports, &credentials, command.password).await;
+            upgraded_hash(ports, &credentials, command.password).await;
             ports.make_room(&credentials.user.id, now).await;
             ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
             return Ok(signed_in(ports, credentials.user, session, token, now));
@@ -78,26 +88,50 @@ async fn begin(
     session: &Session,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let email = &credentials.user.email;
-    let tells = ports.sessions.is_new_device(session).await? && ports.may_write_to(email, now).await?.is_ok();
-    if !tells {
+    let Some(letter) = device_letter(ports, &credentials.user, session, now).await? else {
         return ports.sessions.begin(session, &credentials.hash).await;
-    }
-    let letter = ports.letter(&session.user_id, LetterKind::NewDevice, email, &session.client, now);
+    };
     again(|| async {
         let mut unit = ports.store.begin().await?;
-        // Of several at once on one new device, the first tells.
         unit.users().lock(&session.user_id).await?;
-        let is_new = unit.sessions().is_new_device(session).await?;
-        if !unit.sessions().begin(session, &credentials.hash).await? {
-            return unit.rollback().await.map(|()| false);
+        if begin_within(unit.as_mut(), session, &credentials.hash, Some(&letter)).await? {
+            unit.commit().await.map(|()| true)
+        } else {
+            unit.rollback().await.map(|()| false)
         }
-        if is_new {
-            unit.outbox().add(&letter).await?;
-        }
-        unit.commit().await.map(|()| true)
     })
     .await
+}
+
+/// The letter that tells of a session's device, if that was not seen before and its address has not had too many letters.
+pub(super) async fn device_letter(
+    ports: &Ports,
+    user: &User,
+    session: &Session,
+    now: Timestamp,
+) -> Result<Option<Letter>, StoreError> {
+    let tells =
+        ports.sessions.is_new_device(session).await? && ports.may_write_to(&user.email, now).await?.is_ok();
+    Ok(tells.then(|| ports.letter(&user.id, LetterKind::NewDevice, &user.email, &session.client, now)))
+}
+
+/// Begins a session of an account that the unit of work has locked, with the letter that tells of its device. Of several at once on one
+/// new device, the first tells. `false` if the account is closed or its hash no longer is `verified`.
+pub(super) async fn begin_within(
+    unit: &mut dyn UnitOfWork,
+    session: &Session,
+    verified: &PasswordHash,
+    letter: Option<&Letter>,
+) -> Result<bool, StoreError> {
+    let letter = match letter {
+        Some(letter) if unit.sessions().is_new_device(session).await? => Some(letter),
+        _ => None,
+    };
+    let begun = unit.sessions().begin(session, verified).await?;
+    if let (true, Some(letter)) = (begun, letter) {
+        unit.outbox().add(letter).await?;
+    }
+    Ok(begun)
 }
 
 async fn check(
@@ -139,15 +173,22 @@ async fn take_guess(ports: &Ports, command: &SignIn, now: Timestamp) -> Result<(
     Err(SignInError::TooManyGuesses(wait))
 }
 
-/// Hashes the password again where the hash is cheaper than configured. That can wait for the next sign-in if it must.
-async fn upgrade_hash(ports: &Ports, credentials: &Credentials, attempt: PasswordAttempt) {
-    if !ports.passwords.is_outdated(&credentials.hash) {
-        return;
+/// Hashes the password again where the hash is cheaper than configured, and gives the hash that there is then. That can wait for the
+/// next sign-in if it must.
+async fn upgraded_hash(ports: &Ports, credentials: &Credentials, attempt: PasswordAttempt) -> PasswordHash {
+    let old = &credentials.hash;
+    if !ports.passwords.is_outdated(old) {
+        return old.clone();
     }
-    let Some(password) = attempt.verified() else { return };
-    let Ok(hash) = ports.passwords.hash(&password).await else { return };
-    if let Err(error) = ports.accounts.replace_hash(&credentials.user.id, &credentials.hash, &hash).await {
-        tracing::warn!(%error, "a password hash could not be upgraded");
+    let Some(password) = attempt.verified() else { return old.clone() };
+    let Ok(new) = ports.passwords.hash(&password).await else { return old.clone() };
+    match ports.accounts.replace_hash(&credentials.user.id, old, &new).await {
+        Ok(true) => new,
+        Ok(false) => old.clone(),
+        Err(error) => {
+            tracing::warn!(%error, "a password hash could not be upgraded");
+            old.clone()
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys,
     MockActivityRepository, MockAuditLog, MockBillingRepository, MockBridgeRepository, MockIdempotencyKeys,
-    MockNoteRepository, MockOneTimeRepository, MockOutboxRepository, MockServiceKeyRepository,
-    MockSessionRepository, MockSyncRepository, MockUsageRepository, MockUserRepository, NoteRepository,
-    OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, StoreError, SyncRepository,
-    UnitOfWork, UsageRepository, UserRepository,
+    MockNoteRepository, MockOneTimeRepository, MockOutboxRepository, MockSecondFactorRepository,
+    MockServiceKeyRepository, MockSessionRepository, MockSyncRepository, MockUsageRepository,
+    MockUserRepository, NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository,
+    ServiceKeyRepository, SessionRepository, StoreError, SyncRepository, UnitOfWork, UsageRepository,
+    UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -33,6 +34,8 @@ pub struct MockUnit {
     pub notes: MockNoteRepository,
     /// Its tokens in letters.
     pub one_time: MockOneTimeRepository,
+    /// Its second factors.
+    pub second_factors: MockSecondFactorRepository,
     /// Its letters.
     pub outbox: MockOutboxRepository,
     /// Its service keys.
@@ -81,6 +84,10 @@ impl UnitOfWork for MockUnit {
 
     fn one_time(&mut self) -> &mut dyn OneTimeRepository {
         &mut self.one_time
+    }
+
+    fn second_factors(&mut self) -> &mut dyn SecondFactorRepository {
+        &mut self.second_factors
     }
 
     fn outbox(&mut self) -> &mut dyn OutboxRepository {

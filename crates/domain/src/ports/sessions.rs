@@ -12,7 +12,8 @@ use crate::user::User;
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Begins `session`, in its first generation, of an active account whose hash still is `verified`; `false` if it no longer is either.
+    /// Begins `session`, in its first generation, of an active account whose hash still is `verified`, and which has no second factor
+    /// unless the session has; `false` if any of that is no longer so.
     async fn begin(&self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
     /// Whether the user of `session` has had sessions before, and none of them on its device (see [`crate::letter::device_of`]).
     async fn is_new_device(&self, session: &Session) -> Result<bool, StoreError>;
@@ -90,8 +91,15 @@ pub trait SessionRepository: Send {
     ) -> Result<bool, StoreError>;
     /// A session, which nobody changes before this unit of work ends.
     async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
-    /// As [`Sessions::begin`]: begins `session` of an active account whose hash still is `verified`.
+    /// As [`Sessions::begin`].
     async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
+    /// Notes that the owner of a session has shown a code too; the session, if it is not ended.
+    async fn raise(
+        &mut self,
+        user: &UserId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
     /// As [`Sessions::is_new_device`].
     async fn is_new_device(&mut self, session: &Session) -> Result<bool, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, NoteRepository,
-    OneTimeRepository, OutboxRepository, ServiceKeyRepository, SessionRepository, SyncRepository,
-    UsageRepository, UserRepository,
+    OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository, SessionRepository,
+    SyncRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -62,6 +62,8 @@ pub trait UnitOfWork: Send {
     fn notes(&mut self) -> &mut dyn NoteRepository;
     /// Tokens in letters.
     fn one_time(&mut self) -> &mut dyn OneTimeRepository;
+    /// Second factors.
+    fn second_factors(&mut self) -> &mut dyn SecondFactorRepository;
     /// Letters that wait to be sent.
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     /// Service keys.

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use subtle_application::Ports;
 use subtle_application::accounts::{self, Register, RegisterError};
 use subtle_application::sessions::{
-    self, ReauthenticateError, RefreshError, Renewed, SignIn, SignInError, SignedIn,
+    self, NotProven, ReauthenticateError, RefreshError, Renewed, SignIn, SignInError, SignedIn,
 };
 use subtle_domain::email::EmailAddress;
 use subtle_domain::password::{Password, PasswordAttempt};
+use subtle_domain::second_factor::PresentedCode;
 use subtle_domain::text::FullName;
 use utoipa::ToSchema;
 
@@ -125,7 +126,10 @@ pub(super) async fn register(
     responses(
         (status = 200, description = "Signed in", body = AuthResponse),
         (status = 401, description = "The address or the password is wrong"),
-        (status = 403, description = "The account is disabled, or its address must be verified first"),
+        (
+            status = 403,
+            description = "A code is needed as well, the account is disabled, or its address must be verified first"
+        ),
         (status = 429, description = "Too many guesses at this account, or from this address"),
     )
 )]
@@ -208,6 +212,9 @@ impl From<RegisterError> for ApiError {
 pub(super) struct ReauthenticateRequest {
     #[schema(example = "correct horse battery staple")]
     password: String,
+    /// Where a second factor is asked for: the six digits that the app shows, or a recovery code.
+    #[schema(example = "123456", min_length = 6, max_length = 64)]
+    code: Option<String>,
 }
 
 /// An access token in place of an older one.
@@ -245,7 +252,7 @@ impl From<Renewed> for RenewedDto {
     request_body = ReauthenticateRequest,
     responses(
         (status = 200, description = "The sign-in is fresh again", body = RenewedDto),
-        (status = 403, description = "The password is wrong"),
+        (status = 403, description = "The password or the code is wrong, or a code is needed as well"),
         (status = 429, description = "Too many guesses at this account, or from this address"),
     ),
     security(("accessToken" = []))
@@ -257,18 +264,31 @@ pub(super) async fn reauthenticate(
     caller: Authenticated,
     body: Json<ReauthenticateRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let mut errors = FieldErrors::default();
+    let code = body.0.code.as_deref().map(PresentedCode::parse).transpose();
+    let code = errors.take("code", code).ok_or(errors)?;
     let password = PasswordAttempt::new(&body.0.password);
-    let renewed = sessions::reauthenticate(&ports, &caller.0, &password).await?;
+    let renewed = sessions::reauthenticate(&ports, &caller.0, &password, code.as_ref()).await?;
     Ok(HttpResponse::Ok().json(RenewedDto::from(renewed)))
+}
+
+impl From<NotProven> for ApiError {
+    fn from(error: NotProven) -> Self {
+        match error {
+            NotProven::WrongPassword => Self::WrongPassword,
+            NotProven::TooManyGuesses(after) => Self::TooManyRequests(after),
+            NotProven::Closed => Self::account_closed(),
+            NotProven::Busy(busy) => Self::Busy(busy),
+            NotProven::Store(store) => Self::Store(store),
+        }
+    }
 }
 
 impl From<ReauthenticateError> for ApiError {
     fn from(error: ReauthenticateError) -> Self {
         match error {
-            ReauthenticateError::WrongPassword => Self::WrongPassword,
-            ReauthenticateError::TooManyGuesses(after) => Self::TooManyRequests(after),
-            ReauthenticateError::Closed => Self::account_closed(),
-            ReauthenticateError::Busy(busy) => Self::Busy(busy),
+            ReauthenticateError::Password(why) => why.into(),
+            ReauthenticateError::Code(refused) => refused.into(),
             ReauthenticateError::Store(store) => Self::Store(store),
         }
     }
@@ -280,6 +300,9 @@ impl From<SignInError> for ApiError {
             SignInError::WrongCredentials => Self::WrongCredentials,
             SignInError::Disabled => Self::AccountDisabled,
             SignInError::Unverified => Self::EmailUnverified,
+            SignInError::SecondFactorRequired(challenge) => {
+                Self::SecondFactorRequired(Some(Box::new((&challenge).into())))
+            }
             SignInError::TooManyGuesses(after) => Self::TooManyRequests(after),
             SignInError::Busy(busy) => Self::Busy(busy),
             SignInError::Store(store) => Self::Store(store),

@@ -69,6 +69,8 @@ pub(super) struct UserDto {
     role: &'static str,
     /// Whether the address was shown to be theirs.
     email_verified: bool,
+    /// Whether a code is asked for at sign-in.
+    second_factor: bool,
     /// When the account was made.
     #[schema(format = DateTime, example = "2026-11-23T08:00:00.000Z")]
     created_at: String,
@@ -87,6 +89,7 @@ impl From<&User> for UserDto {
             subscription_tier: user.subscription_tier.as_str(),
             role: user.role.as_str(),
             email_verified: user.email_verified,
+            second_factor: user.second_factor_at.is_some(),
             created_at: time(user.created_at),
             updated_at: time(user.updated_at),
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{IntoSql, sql_query};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -62,6 +62,23 @@ impl SessionRepository for PgUnitOfWork {
         let row = NewRow::from(session);
         let begun = step!(self, connection => begin!(row, verified).execute(connection))?;
         Ok(begun == 1)
+    }
+
+    async fn raise(
+        &mut self,
+        user: &UserId,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let row: Option<SessionRow> = step!(self, connection => diesel::update(sessions::table)
+            .filter(sessions::id.eq(session.as_str()))
+            .filter(sessions::user_id.eq(user.as_str()))
+            .filter(sessions::revoked_at.is_null())
+            .set((sessions::second_factor.eq(true), sessions::authenticated_at.eq(now)))
+            .returning(SessionRow::as_returning())
+            .get_result(connection)
+            .map(OptionalExtension::optional))?;
+        row.map(Session::try_from).transpose()
     }
 
     async fn is_new_device(&mut self, session: &Session) -> Result<bool, StoreError> {

@@ -7,6 +7,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::letter::{DEVICE_NOISE, device_of};
 use subtle_domain::ports::StoreError;
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::TokenDigest;
 
@@ -28,6 +29,7 @@ pub(super) struct SessionRow {
     last_used_at: Timestamp,
     revoked_at: Option<Timestamp>,
     authenticated_at: Option<Timestamp>,
+    second_factor: bool,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -42,6 +44,7 @@ impl TryFrom<SessionRow> for Session {
             salt: row.salt,
             created_at: row.created_at,
             authenticated_at: row.authenticated_at.unwrap_or(row.created_at),
+            assurance: if row.second_factor { Assurance::SecondFactor } else { Assurance::Password },
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
@@ -68,6 +71,7 @@ pub(super) struct NewRow<'a> {
     pub(super) ip_address: Option<String>,
     pub(super) last_used_at: Timestamp,
     pub(super) authenticated_at: Timestamp,
+    pub(super) second_factor: bool,
 }
 
 impl<'a> From<&'a Session> for NewRow<'a> {
@@ -84,6 +88,7 @@ impl<'a> From<&'a Session> for NewRow<'a> {
             ip_address: session.client.ip_address.map(|address| address.to_string()),
             last_used_at: session.last_used_at,
             authenticated_at: session.authenticated_at,
+            second_factor: session.assurance == Assurance::SecondFactor,
         }
     }
 }

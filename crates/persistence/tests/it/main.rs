@@ -17,6 +17,7 @@ mod notes;
 mod one_time;
 mod outbox;
 mod revocations;
+mod second_factors;
 mod service_keys;
 mod sessions;
 mod support;

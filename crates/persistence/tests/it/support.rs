@@ -14,6 +14,7 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{AuditProof, NewUser, Store, StoreError};
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::text::{AvatarUrl, FullName};
 use subtle_domain::token::TokenDigest;
@@ -265,6 +266,7 @@ pub(crate) fn user(id: &str) -> User {
         updated_at: later(1),
         disabled_at: None,
         deleted_at: None,
+        second_factor_at: None,
     }
 }
 
@@ -278,6 +280,7 @@ pub(crate) fn session(id: &str, user: &str) -> Session {
         salt: (0..16).collect(),
         created_at: start(),
         authenticated_at: start(),
+        assurance: Assurance::Password,
         expires_at: start() + SessionPolicy::default().absolute,
         last_used_at: start(),
         revoked_at: None,

@@ -165,6 +165,8 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
              INSERT INTO mail_outbox (id, user_id, kind, recipient, due_at) VALUES ('{id}', '{id}', 'x', 'x', now());
              INSERT INTO one_time_tokens (user_id, purpose, id, digest, salt, email, expires_at)
              VALUES ('{id}', 'verify_email', '{id}', '{id}', '', 'x', now() + interval '1 day');
+             INSERT INTO second_factors (user_id, sealed) VALUES ('{id}', '');
+             INSERT INTO recovery_codes (user_id, digest) VALUES ('{id}', '{id}');
              INSERT INTO mail_requests (id, purpose, email) VALUES ('{id}', 'reset_password', '{id}@example.com');
              INSERT INTO user_usage_metrics (user_id) VALUES ('{id}');
              INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 1, 'pending');
@@ -184,6 +186,8 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
         "sync_places",
         "mail_outbox",
         "one_time_tokens",
+        "second_factors",
+        "recovery_codes",
     ] {
         assert_eq!(home.first_column(&format!("SELECT user_id FROM {table}")).await, ["bob"], "{table}");
     }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, TokenId, UserId};
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::token::AccessClaims;
 use subtle_domain::user::Role;
 
@@ -57,6 +58,17 @@ pub(super) struct Claims {
     /// Tokens of a version before it have none: nothing sensitive is done with them.
     #[serde(default)]
     auth_time: i64,
+    /// Likewise: they tell of a password.
+    #[serde(default = "password_alone")]
+    amr: Vec<String>,
+}
+
+fn password_alone() -> Vec<String> {
+    methods(Assurance::Password)
+}
+
+fn methods(assurance: Assurance) -> Vec<String> {
+    assurance.methods().iter().map(|method| (*method).to_owned()).collect()
 }
 
 /// One audience, as a text or in a list of one (RFC 7519, 4.1.3). The library would take any list that names ours.
@@ -80,6 +92,7 @@ impl Claims {
             nbf: issued_at,
             exp: claims.expires_at.timestamp(),
             jti: claims.token_id.as_str().to_owned(),
+            amr: methods(claims.assurance),
             auth_time: claims.authenticated_at.timestamp(),
         }
     }
@@ -89,11 +102,15 @@ impl Claims {
     }
 
     pub(super) fn parse(&self) -> Option<AccessClaims> {
+        if self.amr.iter().all(String::is_empty) {
+            return None;
+        }
         Some(AccessClaims {
             user_id: UserId::parse(&self.sub).ok()?,
             session_id: SessionId::parse(&self.sid).ok()?,
             role: Role::parse(&self.role)?,
             token_id: TokenId::parse(&self.jti).ok()?,
+            assurance: Assurance::of_methods(&self.amr),
             authenticated_at: Timestamp::from_timestamp(self.auth_time, 0)?,
             issued_at: Timestamp::from_timestamp(self.iat, 0)?,
             expires_at: Timestamp::from_timestamp(self.exp, 0)?,

@@ -1,4 +1,5 @@
 use subtle_domain::ids::{SessionId, TokenId, UserId};
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::user::Role;
 
 use super::*;
@@ -31,6 +32,7 @@ fn claims() -> AccessClaims {
         session_id: SessionId::parse("s1").unwrap(),
         role: Role::Support,
         token_id: TokenId::parse("t1").unwrap(),
+        assurance: Assurance::SecondFactor,
         authenticated_at: at(NOW - 60),
         issued_at: at(NOW),
         expires_at: at(NOW + 900),
@@ -59,7 +61,7 @@ fn header() -> String {
 
 fn payload() -> String {
     format!(
-        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u1","sid":"s1","role":"support","iat":{NOW},"nbf":{NOW},"exp":{},"jti":"t1","auth_time":{}}}"#,
+        r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u1","sid":"s1","role":"support","iat":{NOW},"nbf":{NOW},"exp":{},"jti":"t1","auth_time":{},"amr":["pwd","otp","mfa"]}}"#,
         NOW + 900,
         NOW - 60
     )
@@ -144,6 +146,8 @@ fn the_kid_is_the_thumbprint_of_the_public_key() {
         access_seed: seed,
         refresh_root: [0; 32],
         one_time_root: [0; 32],
+        challenge_mac: [0; 32],
+        sealing: [0; 32],
         audit_mac: [0; 32],
         audit_seed: [0; 32],
     })

@@ -3,6 +3,7 @@ use crate::test_ports::{self, NOW, ada, session, was};
 use subtle_domain::bridge::{CodeChallenge, LIFE};
 use subtle_domain::ids::BridgeId;
 use subtle_domain::ports::MockUnit;
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::sync::{Place, PlacedEvent};
 use subtle_domain::token::{PresentedBridgeToken, TokenDigest};
 
@@ -70,12 +71,20 @@ async fn session_event_and_redemption_commit_together() {
         mocks.sessions.expect_supersede().times(1).returning(|_, _, _| Ok(Vec::new()));
         mocks.revocations.expect_learn().return_const(());
         let earlier = NOW - chrono::TimeDelta::hours(1);
-        let mut unit = unit(ada(), Some(Session { authenticated_at: earlier, ..session() }), None);
+        let mut unit = unit(
+            ada(),
+            Some(Session { authenticated_at: earlier, assurance: Assurance::SecondFactor, ..session() }),
+            None,
+        );
         unit.bridges.expect_spend().withf(|_, now| *now == NOW).times(1).returning(|_, _| Ok(true));
-        // A handed over sign-in is as old as the one that it comes from.
+        // A handed over sign-in is as old as the one that it comes from, and by the same means.
         unit.sessions
             .expect_add()
-            .withf(move |begun| begun.id.as_str() == "s-new" && begun.authenticated_at == earlier)
+            .withf(move |begun| {
+                begun.id.as_str() == "s-new"
+                    && begun.authenticated_at == earlier
+                    && begun.assurance == Assurance::SecondFactor
+            })
             .times(1)
             .returning(|_| Ok(()));
         let committed = mocks.expect_unit(unit);

@@ -1,11 +1,12 @@
 use super::*;
 use crate::Policy;
-use crate::test_ports::{self, Mocks, NOW, ada};
+use crate::test_ports::{self, Mocks, NOW, ada, ada_with_factor};
 use chrono::TimeDelta;
 use subtle_domain::ids::SessionId;
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{MockUnit, Revocation};
 use subtle_domain::throttle::Rate;
+use subtle_domain::token::ChallengeToken;
 use subtle_domain::user::User;
 
 fn command() -> SignIn {
@@ -238,4 +239,42 @@ async fn who_makes_up_devices_without_end_floods_no_mailbox() {
     mocks.sessions.expect_begin().times(1).returning(|_, _| Ok(true));
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
+}
+
+fn challenging(mut mocks: Mocks, of: &'static str) -> Mocks {
+    mocks
+        .challenges
+        .expect_mint()
+        .withf(move |user, verified, until| {
+            *user == ada().id && *verified == hash(of) && *until == NOW + CHALLENGE_LIFE
+        })
+        .times(1)
+        .returning(|_, _, expires_at| Challenge { token: ChallengeToken::new("ch"), expires_at });
+    mocks
+}
+
+#[tokio::test]
+async fn who_has_a_second_factor_gets_a_challenge_and_no_session() {
+    let mut mocks = challenging(knowing(ada_with_factor(), true), "a");
+    mocks.passwords.expect_is_outdated().return_const(false);
+    let refused = sign_in(&mocks.ports(), command()).await;
+    assert!(
+        matches!(refused, Err(SignInError::SecondFactorRequired(challenge)) if challenge.token.expose() == "ch")
+    );
+}
+
+#[tokio::test]
+async fn only_who_knows_the_password_learns_of_a_second_factor() {
+    let mut mocks = knowing(ada_with_factor(), false);
+    mocks.expect_activity(&[ActivityAction::SignInRefused]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::WrongCredentials)));
+}
+
+#[tokio::test]
+async fn a_challenge_stands_for_the_hash_that_there_is_after_the_upgrade() {
+    let mut mocks = challenging(knowing(ada_with_factor(), true), "b");
+    mocks.passwords.expect_is_outdated().return_const(true);
+    mocks.passwords.expect_hash().returning(|_| Ok(hash("b")));
+    mocks.accounts.expect_replace_hash().returning(|_, _, _| Ok(true));
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::SecondFactorRequired(_))));
 }

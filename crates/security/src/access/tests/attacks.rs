@@ -157,8 +157,13 @@ fn every_claim_is_required_once_and_of_its_type() {
         let mut without = written.clone();
         without.as_object_mut().unwrap().remove(name);
         let old = AccessClaims { authenticated_at: at(0), ..claims() };
-        // A token of the version before this claim is an old sign-in.
-        let expected = if name == "auth_time" { Ok(old) } else { Err(InvalidAccessToken::Malformed) };
+        let plain = AccessClaims { assurance: Assurance::Password, ..claims() };
+        // A token of a version before these claims is an old sign-in, by a password.
+        let expected = match name.as_str() {
+            "auth_time" => Ok(old),
+            "amr" => Ok(plain),
+            _ => Err(InvalidAccessToken::Malformed),
+        };
         assert_eq!(verify_payload(&without.to_string()), expected, "no {name}");
         let twice = format!(r#"{{"{name}":{value},{}"#, &payload()[1..]);
         assert_eq!(verify_payload(&twice), Err(InvalidAccessToken::Malformed), "{name} twice");
