@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, EventStream, Person, TestApp, fresh_email};
+use crate::support::{Answer, EventStream, Person, TestApp, eventually, fresh_email};
 
 mod ends;
 mod resume;
@@ -124,4 +124,28 @@ async fn an_event_is_told_once_under_its_key_however_often_it_is_sent() {
     send(&bob, 0, json!("another")).await.expect(201);
     assert_eq!(app.value("SELECT count(*) FROM sync_logs").await, "2");
     assert_eq!(app.value("SELECT count(*) FROM idempotency_keys WHERE answer LIKE '%only once%'").await, "0");
+}
+
+#[tokio::test]
+async fn one_person_has_so_many_streams_and_events_and_takes_nobody_elses() {
+    let limited = TestApp::builder().set("SUBTLE_RATE_LIMIT", "on").set("SUBTLE_STREAMS_PER_USER", "2");
+    let app = limited.set("SUBTLE_LIMIT_EVENTS_BY_ACCOUNT", "3/1h").start().await;
+    let (ada, bob) = (app.person().await, app.person().await);
+    let first = EventStream::open(&app, 0, &ada, None).await;
+    let _second = EventStream::open(&app, 0, &ada, None).await;
+    let refused = ada.send(&app, "GET", "/v1/sync/stream").await.expect_problem(429, "too-many-requests");
+    assert_eq!(refused.header("retry-after"), "10");
+    let _bobs = EventStream::open(&app, 0, &bob, None).await;
+    drop(first);
+    let has_room = async || {
+        let request = app.request("GET", "/v1/sync/stream").bearer_auth(&ada.access);
+        request.send().await.unwrap().status() == 200
+    };
+    eventually("room for a stream", has_room).await;
+    let event = json!({"eventType": "settings.changed", "eventSource": "web"});
+    for _ in 0..3 {
+        ada.send_json(&app, "POST", "/v1/sync/events", &event).await.expect(201);
+    }
+    ada.send_json(&app, "POST", "/v1/sync/events", &event).await.expect_problem(429, "too-many-requests");
+    bob.send_json(&app, "POST", "/v1/sync/events", &event).await.expect(201);
 }

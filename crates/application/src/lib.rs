@@ -36,6 +36,6 @@ mod timeline;
 pub mod usage;
 
 pub use idempotent::KeyTaken;
-pub use limits::{AddressLimit, LimitRates, Limits};
+pub use limits::{AccountLimit, AddressLimit, LimitRates, Limits, OpenStream, Streams, TooManyStreams};
 pub use page::Page;
 pub use ports::{Policy, Ports};

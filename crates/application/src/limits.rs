@@ -11,6 +11,10 @@ use subtle_domain::Timestamp;
 use subtle_domain::ids::UserId;
 use subtle_domain::throttle::{Rate, RetryAfter};
 
+mod streams;
+
+pub use streams::{OpenStream, Streams, TooManyStreams};
+
 /// The operator's rates; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimitRates {
@@ -22,9 +26,11 @@ pub struct LimitRates {
     pub letters_by_address: Option<Rate>,
     /// Exchanges of refresh tokens, by account.
     pub token_by_account: Option<Rate>,
+    /// Events that apps tell each other, by account.
+    pub events_by_account: Option<Rate>,
 }
 
-/// What is counted on its own.
+/// What of an address is counted on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressLimit {
     /// Requests with a password.
@@ -35,10 +41,19 @@ pub enum AddressLimit {
     Letter,
 }
 
+/// What of an account is counted on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AccountLimit {
+    /// Exchanges of refresh tokens.
+    Token,
+    /// Events that its apps tell each other.
+    Event,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Address(AddressLimit, IpAddr),
-    Account(UserId),
+    Account(AccountLimit, UserId),
 }
 
 const SHARDS: usize = 16;
@@ -98,9 +113,13 @@ impl Limits {
         }
     }
 
-    /// Counts an exchange of a refresh token of an account.
-    pub fn admit_account(&self, user: &UserId, now: Timestamp) -> Result<(), RetryAfter> {
-        self.rates.token_by_account.map_or(Ok(()), |rate| self.admit(Key::Account(user.clone()), &rate, now))
+    /// Counts what an account does.
+    pub fn admit_account(&self, what: AccountLimit, user: &UserId, now: Timestamp) -> Result<(), RetryAfter> {
+        let rate = match what {
+            AccountLimit::Token => self.rates.token_by_account,
+            AccountLimit::Event => self.rates.events_by_account,
+        };
+        rate.map_or(Ok(()), |rate| self.admit(Key::Account(what, user.clone()), &rate, now))
     }
 
     fn admit(&self, key: Key, rate: &Rate, now: Timestamp) -> Result<(), RetryAfter> {
@@ -140,6 +159,7 @@ mod tests {
             token_by_address: rate,
             letters_by_address: rate,
             token_by_account: rate,
+            events_by_account: rate,
         })
     }
 
@@ -174,9 +194,10 @@ mod tests {
     #[test]
     fn accounts_are_counted_apart_from_addresses() {
         let limits = limits(2);
-        assert!(limits.admit_account(&ada().id, NOW).is_ok());
-        assert!(limits.admit_account(&ada().id, NOW).is_ok());
-        assert!(limits.admit_account(&ada().id, NOW).is_err());
+        assert!(limits.admit_account(AccountLimit::Token, &ada().id, NOW).is_ok());
+        assert!(limits.admit_account(AccountLimit::Token, &ada().id, NOW).is_ok());
+        assert!(limits.admit_account(AccountLimit::Token, &ada().id, NOW).is_err());
+        assert!(limits.admit_account(AccountLimit::Event, &ada().id, NOW).is_ok());
     }
 
     #[test]

@@ -13,8 +13,8 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_domain::throttle::Rate;
 
-use crate::Limits;
 use crate::service_keys::KeyCache;
+use crate::{Limits, Streams};
 
 /// The operator's choices that use cases follow.
 #[derive(Debug, Clone)]
@@ -86,5 +86,6 @@ pub struct Ports {
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,
+    pub streams: Streams,
     pub policy: Policy,
 }

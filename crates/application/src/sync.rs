@@ -4,6 +4,6 @@ mod follow;
 mod list;
 mod tell;
 
-pub use follow::{Follower, follow_events};
+pub use follow::{FollowError, Follower, follow_events};
 pub use list::{EventPage, list_events};
 pub use tell::{NewEvent, TellEventError, tell_event};

@@ -28,7 +28,7 @@ use subtle_domain::usage::{Count, Usage};
 use subtle_domain::user::User;
 
 use crate::sessions::Caller;
-use crate::{Limits, Policy, Ports};
+use crate::{Limits, Policy, Ports, Streams};
 
 /// The time in all tests.
 pub(crate) const NOW: Timestamp = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
@@ -64,6 +64,7 @@ pub(crate) struct Mocks {
     pub(crate) service_keys: MockServiceKeys,
     pub(crate) service_key_secrets: MockServiceKeySecrets,
     pub(crate) limits: Limits,
+    pub(crate) streams: Streams,
     pub(crate) policy: Policy,
 }
 
@@ -122,6 +123,7 @@ impl Mocks {
             audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
             limits: Arc::new(self.limits),
+            streams: self.streams,
             policy: self.policy,
         }
     }

@@ -60,23 +60,31 @@ const DEAD: [(&str, TimeDelta, &str); 4] = [
     ),
 ];
 
+/// Events of sync logs that are older than the operator keeps them.
+const OLD_EVENTS: &str = "
+    DELETE FROM sync_logs WHERE id IN (
+        SELECT id FROM sync_logs WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )";
+
 /// Takes away what is long dead.
 #[derive(Debug, Clone)]
 pub struct PgCleaner {
     database: Database,
+    sync_retention: Option<TimeDelta>,
 }
 
 impl PgCleaner {
-    /// From `database`.
+    /// From `database`; events of sync logs too, where they are not kept for ever.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, sync_retention: Option<TimeDelta>) -> Self {
+        Self { database, sync_retention }
     }
 
     /// Takes away all that is long dead at `now`, batch by batch; tells how many rows that were.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut all = 0;
-        for (what, age, delete) in DEAD {
+        let events = self.sync_retention.map(|age| ("events in sync logs", age, OLD_EVENTS));
+        for (what, age, delete) in DEAD.into_iter().chain(events) {
             let mut rows = 0;
             loop {
                 let batch = repeatable!(self.database, connection => sql_query(delete)

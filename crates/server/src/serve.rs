@@ -111,7 +111,7 @@ async fn start(
     let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
     let feed = wired.start_feed();
     let sealing = AuditSealing::start(wired.sealer, Arc::clone(&wired.ports.clock), SEAL_EVERY);
-    let cleaner = PgCleaner::new(wired.database.clone());
+    let cleaner = PgCleaner::new(wired.database.clone(), settings.sync_retention.map(wiring::delta));
     let cleaning = Cleaning::start(cleaner, Arc::clone(&wired.ports.clock), CLEAN_EVERY);
     let status = feed.status();
     if timeout(CATCH_UP, status.ready()).await.is_err() {

@@ -174,8 +174,16 @@ settings! {
             "Requests for letters, by client address", unless("off", rate);
         Open limit_letters_by_recipient: Option<Rate> = "10/1h", "N/TIME|off",
             "Letters that somebody asks for, by the address they go to, over all servers", unless("off", rate);
+        Open limit_events_by_account: Option<Rate> = "6000/1m", "N/TIME|off",
+            "Events that apps tell each other, by account", unless("off", rate);
         Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
             "Exchanges of refresh tokens, by account", unless("off", rate);
+    }
+    "Sync" {
+        Open streams_per_user: u32 = "2000", "NUMBER",
+            "Most streams that an account may have open at one server", |text| count(text, 1, 1_000_000);
+        Open sync_retention: Option<Duration> = "none", "TIME",
+            "How long events are kept in sync logs; none is until the person leaves", unless("none", |text| time(text, DAY, 36_500 * DAY));
     }
     "Quotas (a calendar month, UTC)" {
         Open quota_free: QuotaLimits = "10000/10000000/5.00", "REQUESTS/TOKENS/COST",

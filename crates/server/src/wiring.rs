@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use subtle_application::{LimitRates, Limits, Policy, Ports};
+use subtle_application::{LimitRates, Limits, Policy, Ports, Streams};
 use subtle_domain::ports::{Clock, StoreError};
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -115,6 +115,11 @@ pub(crate) fn wire(
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
+        streams: if settings.rate_limit {
+            Streams::new(settings.streams_per_user)
+        } else {
+            Streams::default()
+        },
         policy,
     };
     let sealer = PgAuditSealer::new(store);
@@ -148,11 +153,12 @@ fn rates(settings: &Settings) -> LimitRates {
         password_by_address: settings.limit(settings.limit_password_by_address),
         token_by_address: settings.limit(settings.limit_token_by_address),
         letters_by_address: settings.limit(settings.limit_letters_by_address),
+        events_by_account: settings.limit(settings.limit_events_by_account),
         token_by_account: settings.limit(settings.limit_token_by_account),
     }
 }
 
 /// The settings' ranges keep far away from the longest there is.
-fn delta(time: Duration) -> TimeDelta {
+pub(crate) fn delta(time: Duration) -> TimeDelta {
     TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
 }

@@ -7,7 +7,7 @@ use subtle_domain::token::RefreshToken;
 use subtle_domain::user::{Standing, User};
 
 use super::{SignedIn, signed_in};
-use crate::Ports;
+use crate::{AccountLimit, Ports};
 
 /// Why a refresh token is good for nothing. Whoever presents it learns no more than that.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<
         }
         // Counted once the token is known to be ours: a forged one can't use up somebody's share.
         if !std::mem::replace(&mut counted, true) {
-            ports.limits.admit_account(&user.id, now).map_err(RefreshError::TooMany)?;
+            ports.limits.admit_account(AccountLimit::Token, &user.id, now).map_err(RefreshError::TooMany)?;
         }
         let unverified = ports.policy.require_verified_email && !user.email_verified;
         if user.standing() != Standing::Active || unverified {

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use subtle_domain::ports::{StoreError, SyncSignal};
 use subtle_domain::sync::{Place, PlacedEvent};
 
-use crate::Ports;
 use crate::sessions::Caller;
+use crate::{OpenStream, Ports, TooManyStreams};
 
 /// Most events that are read at once. With the largest there are, a megabyte; who is slow to take them is read no others for.
 const MOST: u32 = 16;
@@ -17,6 +17,18 @@ pub struct Follower {
     caller: Caller,
     place: Place,
     signal: Box<dyn SyncSignal>,
+    _counted: OpenStream,
+}
+
+/// Why nobody follows.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The account has as many streams open at this server as it may have.
+    #[error(transparent)]
+    TooMany(#[from] TooManyStreams),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Follows the caller's sync log from behind a place; without one, or with one that the log has not reached, from its end.
@@ -24,12 +36,13 @@ pub async fn follow_events(
     ports: Arc<Ports>,
     caller: Caller,
     after: Option<Place>,
-) -> Result<Follower, StoreError> {
+) -> Result<Follower, FollowError> {
+    let counted = ports.streams.open(&caller.user_id)?;
     // Before the log is read: what comes in between is heard or read, or both.
     let signal = ports.sync_signals.listen(&caller.user_id, &caller.session_id);
     let last = ports.sync_events.last(&caller.user_id).await?;
     let place = after.map_or(last, |after| after.min(last));
-    Ok(Follower { ports, caller, place, signal })
+    Ok(Follower { ports, caller, place, signal, _counted: counted })
 }
 
 impl Follower {
@@ -72,6 +85,7 @@ impl Follower {
 mod tests {
     use super::super::tell::tests::placed;
     use super::*;
+    use crate::Streams;
     use crate::test_ports::{self, NOW, caller};
     use subtle_domain::ports::MockSyncSignal;
 
@@ -117,6 +131,16 @@ mod tests {
             follower.pass(&events);
         }
         assert_eq!(follower.place(), Place::new(9));
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_refused_until_another_ends() {
+        let ports = Arc::new(test_ports::Mocks { streams: Streams::new(1), ..mocks(0) }.ports());
+        let first = follow_events(Arc::clone(&ports), caller(), None).await.unwrap();
+        let refused = follow_events(Arc::clone(&ports), caller(), None).await;
+        assert!(matches!(refused, Err(FollowError::TooMany(TooManyStreams))));
+        drop(first);
+        assert!(follow_events(ports, caller(), None).await.is_ok());
     }
 
     #[tokio::test]

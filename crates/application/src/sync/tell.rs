@@ -3,12 +3,13 @@ use subtle_domain::ids::SyncEventId;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::sync::{EventName, PlacedEvent, SyncEvent};
 use subtle_domain::text::ErrorMessage;
+use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::Standing;
 
-use crate::Ports;
 use crate::again::again;
 use crate::idempotent::{KeyTaken, Next, Once};
 use crate::sessions::Caller;
+use crate::{AccountLimit, Ports};
 
 /// Something that one of a person's apps tells the others.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub enum TellEventError {
     /// The account can't be used any more.
     #[error("the account is closed")]
     Closed,
+    /// The account's apps tell too much.
+    #[error("too many events of this account")]
+    TooMany(RetryAfter),
     /// The idempotency key was used for another request.
     #[error(transparent)]
     KeyTaken(#[from] KeyTaken),
@@ -50,6 +54,7 @@ pub async fn tell_event(
     request: Option<Repeatable>,
 ) -> Result<PlacedEvent, TellEventError> {
     let now = ports.clock.now();
+    ports.limits.admit_account(AccountLimit::Event, &caller.user_id, now).map_err(TellEventError::TooMany)?;
     let once = Once::new(format!("user:{}", caller.user_id), request, now);
     let event = SyncEvent {
         id: ports.ids.sync_event_id(),
@@ -108,11 +113,14 @@ async fn decide(
 pub(super) mod tests {
     use super::*;
     use crate::test_ports::{self, NOW, ada, caller, was};
+    use crate::{LimitRates, Limits};
+    use chrono::TimeDelta;
     use subtle_domain::idempotency::Claimed;
     use subtle_domain::ids::UserId;
     use subtle_domain::ports::MockUnit;
     use subtle_domain::sync::Place;
     use subtle_domain::text::IdempotencyKey;
+    use subtle_domain::throttle::Rate;
     use subtle_domain::user::User;
 
     fn new() -> NewEvent {
@@ -181,6 +189,15 @@ pub(super) mod tests {
         other.idempotency.expect_claim().returning(|_| Ok(Claimed::Taken));
         let (refused, committed) = ask(other, true).await;
         assert!(matches!(refused, Err(TellEventError::KeyTaken(_))) && !committed);
+    }
+
+    #[tokio::test]
+    async fn an_event_too_many_is_refused_before_anything_is_asked() {
+        let once = Some(Rate { burst: 0, interval: TimeDelta::minutes(1) });
+        let limits = Limits::new(LimitRates { events_by_account: once, ..LimitRates::default() });
+        let mocks = test_ports::Mocks { limits, ..test_ports::Mocks::default() };
+        let refused = tell_event(&mocks.ports(), &caller(), new(), None).await;
+        assert!(matches!(refused, Err(TellEventError::TooMany(_))));
     }
 
     #[tokio::test]

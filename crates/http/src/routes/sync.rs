@@ -98,7 +98,10 @@ pub(super) struct SyncEventRequest {
     tag = "sync",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters")),
     request_body = SyncEventRequest,
-    responses((status = 201, description = "The event", body = SyncEventDto)),
+    responses(
+        (status = 201, description = "The event", body = SyncEventDto),
+        (status = 429, description = "Too many events of this account"),
+    ),
     security(("accessToken" = []))
 )]
 #[post("/v1/sync/events")]
@@ -136,6 +139,8 @@ pub(super) struct EventsQuery {
 }
 
 /// See what your apps have told each other.
+///
+/// Places have no holes. Where the first one is not the next one, the events between are no longer kept.
 #[utoipa::path(
     operation_id = "listSyncEvents",
     tag = "sync",
@@ -164,6 +169,7 @@ impl From<TellEventError> for ApiError {
     fn from(error: TellEventError) -> Self {
         match error {
             TellEventError::Closed => Self::account_closed(),
+            TellEventError::TooMany(after) => Self::TooManyRequests(after),
             TellEventError::KeyTaken(_) => Self::KeyTaken,
             TellEventError::Store(store) => Self::Store(store),
         }

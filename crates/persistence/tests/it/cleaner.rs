@@ -35,13 +35,13 @@ const LEFT: &str = "
 #[tokio::test]
 async fn what_ended_long_ago_is_taken_away() {
     let home = with_dead().await;
-    assert_eq!(PgCleaner::new(home.pool()).clean(start()).await.unwrap(), 3 + 3 + 4 + 1);
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 3 + 3 + 4 + 1);
     assert_eq!(
         home.value(LEFT).await,
         "ended -30, ended 1, ended 6, expired -30, expired 1, expired 6, \
          hold -30, hold 1, hold 34, hold 6, hold 8, key -30, key 1"
     );
-    assert_eq!(PgCleaner::new(home.pool()).clean(start()).await.unwrap(), 0);
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -54,10 +54,30 @@ async fn many_go_in_batches_over_several_servers_and_nobody_waits() {
     .await;
     let mut holder = home.connection().await;
     holder.batch_execute("BEGIN; SELECT FROM sessions WHERE id = 's7' FOR UPDATE").await.unwrap();
-    let clean = || async { PgCleaner::new(home.pool()).clean(start()).await.unwrap() };
+    let clean = || async { PgCleaner::new(home.pool(), None).clean(start()).await.unwrap() };
     let (one, other) = tokio::join!(clean(), clean());
     assert_eq!(one + other, 2_499);
     assert_eq!(home.first_column("SELECT id FROM sessions").await, ["s7"]);
     holder.batch_execute("COMMIT").await.unwrap();
     assert_eq!(clean().await, 1);
+}
+
+#[tokio::test]
+async fn events_go_when_they_are_older_than_they_are_kept_and_places_go_on() {
+    let home = Home::of_three().await;
+    let old = |days: i64| (start() - TimeDelta::days(days)).to_rfc3339();
+    home.run(&format!(
+        "INSERT INTO sync_logs (id, user_id, event_type, event_source, place, created_at) VALUES
+            ('e1', 'ada', 'x', 'x', 1, '{}'), ('e2', 'ada', 'x', 'x', 2, '{}'), ('foreign', 'ada', 'x', 'x', NULL, '{}');
+         INSERT INTO sync_places (user_id, last) VALUES ('ada', 2)",
+        old(31),
+        old(29),
+        old(31)
+    ))
+    .await;
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 0);
+    let cleaner = PgCleaner::new(home.pool(), Some(TimeDelta::days(30)));
+    assert_eq!(cleaner.clean(start()).await.unwrap(), 2);
+    assert_eq!(home.first_column("SELECT id FROM sync_logs").await, ["e2"]);
+    assert_eq!(home.value("SELECT last FROM sync_places").await, "2");
 }

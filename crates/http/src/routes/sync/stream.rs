@@ -13,9 +13,10 @@ use actix_web::http::header::HeaderName;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream::unfold;
-use subtle_application::Ports;
-use subtle_application::sync::{self, Follower};
+use subtle_application::sync::{self, FollowError, Follower};
+use subtle_application::{Ports, TooManyStreams};
 use subtle_domain::sync::{Place, PlacedEvent};
+use subtle_domain::throttle::RetryAfter;
 use tokio::time::{sleep, timeout};
 
 use super::SyncEventDto;
@@ -29,6 +30,8 @@ use crate::settings::Settings;
 const RETRY: u32 = 1_000;
 /// How long to wait before a log that could not be read is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// When there may be room for one more stream of an account.
+const ROOM: Duration = Duration::from_secs(10);
 /// A comment: it keeps proxies from closing a connection on which nothing happens, and finds out whether there still is one.
 const HEARTBEAT: &str = ":\n\n";
 /// Tells nginx not to hold back what is sent.
@@ -47,6 +50,7 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
     responses(
         (status = 200, description = "The events, without an end", body = String, content_type = "text/event-stream"),
         (status = 422, description = "The Last-Event-ID is none"),
+        (status = 429, description = "Too many streams of this account are open at this server"),
     ),
     security(("accessToken" = []))
 )]
@@ -165,6 +169,15 @@ fn message(event: PlacedEvent) -> Bytes {
     let place = event.place;
     let json = serde_json::to_string(&SyncEventDto::from(event)).unwrap_or_default();
     format!("id: {place}\ndata: {json}\n\n").into()
+}
+
+impl From<FollowError> for ApiError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::TooMany(TooManyStreams) => Self::TooManyRequests(RetryAfter(ROOM)),
+            FollowError::Store(store) => Self::Store(store),
+        }
+    }
 }
 
 #[cfg(test)]
