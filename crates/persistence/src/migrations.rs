@@ -4,23 +4,27 @@
 //! do. A statement waits for its locks a few seconds only, since all that comes after it on the table queues up behind it; the
 //! migration is then undone and tried again. What fails leaves nothing behind, and the error names migration and statement.
 
+mod adopt;
 mod script;
 mod split;
 
 use std::time::Duration;
 
-use diesel::migration::Migration;
+use chrono::NaiveDateTime;
+use diesel::migration::{Migration, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::MigrationHarness;
+use subtle_domain::Timestamp;
 
 use crate::error::Fault;
 use crate::options::{InvalidUrl, PoolOptions};
 use crate::pool::{ConnectError, Connector};
+pub use adopt::{AdoptError, Adopted, adopt};
 use script::{SCRIPTS, Script, StatementFailed};
 
 /// Diesel's own connection to a database, driven by a thread that may block.
@@ -55,6 +59,11 @@ pub enum MigrateError {
         /// What the server said.
         message: String,
     },
+    /// It was made by somebody else.
+    #[error(
+        "there is a table users here that no migration made: if Prisma made it, `subtle migrate --adopt` takes it over"
+    )]
+    Foreign,
     /// The last migration came from a newer version of this program, which alone knows the way back.
     #[error("migration {0} is not known to this version: revert it with the version that applied it")]
     Unknown(String),
@@ -97,6 +106,10 @@ pub struct Step {
     pub name: String,
     /// What has become of it.
     pub state: State,
+    /// When it was applied.
+    pub at: Option<Timestamp>,
+    /// By which role, if that is known.
+    pub by: Option<String>,
 }
 
 /// Applies all that is missing, and names it.
@@ -113,20 +126,25 @@ pub async fn revert_last(url: &str) -> Result<Option<String>, MigrateError> {
 pub async fn status(url: &str) -> Result<Vec<Step>, MigrateError> {
     let mut connection = connect(url).await?;
     let applied = applied(&mut connection).await.map_err(|error| MigrateError::List(error.to_string()))?;
-    let state = |version: &str| {
-        if applied.iter().any(|there| there == version) { State::Applied } else { State::Pending }
+    let step = |name: &str, state, row: Option<&Applied>| Step {
+        name: name.to_owned(),
+        state,
+        at: row.map(|row| row.run_on.and_utc()),
+        by: row.and_then(|row| row.run_by.clone()),
     };
-    let known =
-        SCRIPTS.iter().map(|script| Step { name: script.name.into(), state: state(script.version()) });
-    let foreign = applied.iter().filter(|there| SCRIPTS.iter().all(|script| script.version() != *there));
-    let unknown = foreign.map(|version| Step { name: version.clone(), state: State::Unknown });
+    let known = SCRIPTS.iter().map(|script| {
+        let row = applied.iter().find(|row| row.version == script.version());
+        step(script.name, if row.is_some() { State::Applied } else { State::Pending }, row)
+    });
+    let foreign = applied.iter().filter(|row| SCRIPTS.iter().all(|script| script.version() != row.version));
+    let unknown = foreign.map(|row| step(&row.version, State::Unknown, Some(row)));
     Ok(known.chain(unknown).collect())
 }
 
 /// A text that changes whenever a migration does: for the template databases of tests.
 #[must_use]
 pub fn fingerprint() -> String {
-    SCRIPTS.iter().flat_map(|script| [script.name, script.up, script.down]).collect()
+    SCRIPTS.iter().flat_map(|script| [script.name, script.up, script.down]).chain([BY_WHOM]).collect()
 }
 
 #[derive(QueryableByName)]
@@ -135,20 +153,42 @@ struct Exists {
     exists: bool,
 }
 
+/// A row of the list of applied migrations. The time is UTC, as everywhere.
 #[derive(QueryableByName)]
-struct Version {
+struct Applied {
     #[diesel(sql_type = Text)]
     version: String,
+    #[diesel(sql_type = diesel::sql_types::Timestamp)]
+    run_on: NaiveDateTime,
+    #[diesel(sql_type = Nullable<Text>)]
+    run_by: Option<String>,
 }
 
-async fn applied(connection: &mut AsyncPgConnection) -> QueryResult<Vec<String>> {
+/// Makes the list tell by whom, too. Of what was applied before, nobody knows.
+const BY_WHOM: &str = "
+    DO $$
+    BEGIN
+        IF NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = '__diesel_schema_migrations'::regclass AND attname = 'run_by' AND NOT attisdropped
+        ) THEN
+            ALTER TABLE __diesel_schema_migrations ADD COLUMN run_by TEXT;
+            ALTER TABLE __diesel_schema_migrations ALTER COLUMN run_by SET DEFAULT session_user;
+        END IF;
+    END;
+    $$";
+
+/// What is applied, by a list that may be of a version before [`BY_WHOM`].
+const APPLIED: &str = "
+    SELECT version, run_on, to_jsonb(list) ->> 'run_by' AS run_by FROM __diesel_schema_migrations list
+    ORDER BY version";
+
+async fn applied(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Applied>> {
     let list = diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists");
     if !list.get_result::<Exists>(connection).await?.exists {
         return Ok(Vec::new());
     }
-    let versions = diesel::sql_query("SELECT version FROM __diesel_schema_migrations ORDER BY version");
-    let versions = versions.load::<Version>(connection).await?;
-    Ok(versions.into_iter().map(|row| row.version).collect())
+    diesel::sql_query(APPLIED).load(connection).await
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, MigrateError> {
@@ -171,7 +211,10 @@ async fn alone<T: Send + 'static>(
 }
 
 fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateError> {
-    let applied = harness.applied_migrations()?;
+    let applied = listed(harness)?;
+    if applied.is_empty() && is_foreign(harness).map_err(|error| MigrateError::List(error.to_string()))? {
+        return Err(MigrateError::Foreign);
+    }
     let missing =
         scripts.iter().filter(|script| !applied.contains(&Migration::<Pg>::name(*script).version()));
     let mut names = Vec::new();
@@ -180,6 +223,20 @@ fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateE
         names.push(script.name.to_owned());
     }
     Ok(names)
+}
+
+/// The versions that are applied, from a list that is made if there is none.
+fn listed(harness: &mut Harness) -> Result<Vec<MigrationVersion<'static>>, MigrateError> {
+    let applied = harness.applied_migrations()?;
+    diesel::connection::SimpleConnection::batch_execute(harness, BY_WHOM)
+        .map_err(|error| MigrateError::List(error.to_string()))?;
+    Ok(applied)
+}
+
+/// Whether a database without migrations has our most important table.
+fn is_foreign(harness: &mut Harness) -> QueryResult<bool> {
+    let users = diesel::sql_query("SELECT to_regclass('users') IS NOT NULL AS exists");
+    diesel::RunQueryDsl::get_result::<Exists>(users, harness).map(|row| row.exists)
 }
 
 fn down(harness: &mut Harness, scripts: &[Script]) -> Result<Option<String>, MigrateError> {

@@ -68,6 +68,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Reading {
 fn task(name: &str, matches: &ArgMatches) -> Task {
     match name {
         "migrate" if matches.get_flag("status") => Task::Migrate(MigrateTask::Status),
+        "migrate" if matches.get_flag("adopt") => Task::Migrate(MigrateTask::Adopt),
         "migrate" if matches.get_flag("revert") => Task::Migrate(MigrateTask::RevertLast),
         "migrate" => Task::Migrate(MigrateTask::ApplyAll),
         "create-admin" => {
@@ -123,6 +124,11 @@ fn migrate() -> Command {
         .about("Brings the database up to date, as serving does at its start")
         .arg(switch("status").help("Only list the migrations and what has become of them"))
         .arg(switch("revert").help("Take the last migration back").conflicts_with("status"))
+        .arg(
+            switch("adopt")
+                .help("Take over a database that Prisma made from the seed's schema, in place and with its rows")
+                .conflicts_with_all(["status", "revert"]),
+        )
 }
 
 fn create_admin() -> Command {
@@ -258,6 +264,7 @@ mod tests {
         assert_eq!(migrate("subtle migrate"), MigrateTask::ApplyAll);
         assert_eq!(migrate("subtle migrate --status"), MigrateTask::Status);
         assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast);
+        assert_eq!(migrate("subtle migrate --adopt"), MigrateTask::Adopt);
         let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use subtle_application::admin::CreateAdminError;
 use subtle_domain::email::InvalidEmail;
 use subtle_domain::password::UnfitPassword;
-use subtle_persistence::migrations::MigrateError;
+use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
 use crate::data_dir::DataDirError;
@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Postgres(#[from] subtle_local_postgres::Error),
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     #[error(transparent)]
     Wiring(#[from] WiringError),
     #[error(transparent)]
@@ -70,6 +72,7 @@ impl Failure {
             | Self::Secret(_)
             | Self::Postgres(_)
             | Self::Migrate(_)
+            | Self::Adopt(_)
             | Self::Wiring(_)
             | Self::Post(_)
             | Self::Email(_)

@@ -14,6 +14,7 @@ pub(crate) enum MigrateTask {
     ApplyAll,
     Status,
     RevertLast,
+    Adopt,
 }
 
 pub(crate) fn migrate(settings: &Settings, what: MigrateTask) -> Result<(), Failure> {
@@ -40,8 +41,21 @@ async fn told(url: &str, what: MigrateTask) -> Result<String, Failure> {
         }
         MigrateTask::Status => {
             for step in migrations::status(url).await? {
-                line(format_args!("{:<8} {}", word(step.state), step.name));
+                let at =
+                    step.at.map(|at| format!("  {}", at.format("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default();
+                let by = step.by.map(|by| format!(" by {by}")).unwrap_or_default();
+                line(format_args!("{:<8} {}{at}{by}", word(step.state), step.name));
             }
+        }
+        MigrateTask::Adopt => {
+            let adopted = migrations::adopt(url).await?;
+            for statement in adopted.filled_in {
+                line(format_args!("filled in {statement}"));
+            }
+            for name in &adopted.applied {
+                line(format_args!("applied {name}"));
+            }
+            line(format_args!("adopted: the database is up to date, with all its rows"));
         }
         MigrateTask::RevertLast => match migrations::revert_last(url).await? {
             Some(name) => line(format_args!("reverted {name}")),

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod activity;
+mod adoption;
 mod audit;
 mod billing;
 mod bridges;

@@ -9,7 +9,7 @@ use subtle_persistence::migrations::{MigrateError, State, migrate, revert_last, 
 use crate::support::{Home, user, user_id};
 
 /// Everything that migrations make, as text.
-const CATALOGUE: &str = "
+pub(crate) const CATALOGUE: &str = "
 SELECT string_agg(item, E'\\n' ORDER BY item) FROM (
     SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, column_default, is_nullable)
         || format(' %s %s %s %s', ordinal_position, datetime_precision, numeric_precision, numeric_scale) AS item

@@ -1,6 +1,6 @@
 use subtle_local_postgres::testing;
 
-use crate::subtle::{Folder, printed};
+use crate::subtle::{Folder, printed, sql};
 
 #[test]
 fn migrations_are_applied_listed_and_taken_back() {
@@ -16,12 +16,26 @@ fn migrations_are_applied_listed_and_taken_back() {
     let applied = migrate(&[]);
     assert_eq!(applied.replace("applied ", "pending  "), before);
     assert_eq!(migrate(&[]), "the database is up to date\n");
-    assert!(migrate(&["--status"]).lines().all(|line| line.starts_with("applied ")));
+    let after = migrate(&["--status"]);
+    assert!(after.lines().all(|line| line.starts_with("applied ") && line.contains("Z by ")), "{after}");
 
     let last = before.lines().last().unwrap().replace("pending  ", "");
     assert_eq!(migrate(&["--revert"]), format!("reverted {last}\n"));
     assert_eq!(migrate(&["--status"]).lines().filter(|line| line.starts_with("pending ")).count(), 1);
     assert_eq!(migrate(&[]), format!("applied {last}\n"));
+}
+
+#[test]
+fn what_prisma_made_is_taken_over_once() {
+    let (folder, database) = (Folder::new(), testing::empty_database());
+    sql(&database, include_str!("../../../persistence/tests/it/prisma/ddl.sql"));
+    let refused = folder.on(database.url(), &["migrate"]).output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--adopt"));
+    let adopted = printed(folder.on(database.url(), &["migrate", "--adopt"]));
+    assert!(adopted.contains("filled in CREATE INDEX idx_users_email ON users (email)"), "{adopted}");
+    assert!(adopted.ends_with("adopted: the database is up to date, with all its rows\n"), "{adopted}");
+    assert!(!folder.on(database.url(), &["migrate", "--adopt"]).output().unwrap().status.success());
+    assert_eq!(printed(folder.on(database.url(), &["migrate"])), "the database is up to date\n");
 }
 
 #[test]
