@@ -14,7 +14,7 @@ pub use change_email::{AskEmailChange, AskEmailChangeError, ask_email_change};
 pub use change_password::{ChangePassword, change_password};
 pub use change_profile::{ProfileError, change_profile};
 pub use erase::{EraseError, erase_own_account};
-pub use export::{ExportCursor, ExportPart, ExportRow, export_account, export_part};
+pub use export::{ExportCursor, ExportError, ExportPart, ExportRow, export_account, export_part};
 pub use register::{Register, RegisterError, register};
 pub use reset_password::{ResetPassword, ResetPasswordError, reset_password};
 pub use show::show_profile;

@@ -49,6 +49,11 @@ fn account(email: &EmailAddress) -> String {
 
 /// One name for a client's guesses at an account.
 fn share(email: &EmailAddress, client: &ClientInfo) -> String {
+    of_client(&account(email), client)
+}
+
+/// A client's own share of something.
+pub(crate) fn of_client(what: &str, client: &ClientInfo) -> String {
     let from = client.ip_address.map(|address| subscriber(address).to_string());
-    format!("{} from {}", account(email), from.unwrap_or_default())
+    format!("{what} from {}", from.unwrap_or_default())
 }

@@ -87,5 +87,6 @@ pub struct Ports {
     pub health: Arc<dyn Health>,
     pub limits: Arc<Limits>,
     pub streams: Streams,
+    pub exports: Streams,
     pub policy: Policy,
 }

@@ -65,6 +65,7 @@ pub(crate) struct Mocks {
     pub(crate) service_key_secrets: MockServiceKeySecrets,
     pub(crate) limits: Limits,
     pub(crate) streams: Streams,
+    pub(crate) exports: Streams,
     pub(crate) policy: Policy,
 }
 
@@ -124,6 +125,7 @@ impl Mocks {
             health: Arc::new(MockHealth::new()),
             limits: Arc::new(self.limits),
             streams: self.streams,
+            exports: self.exports,
             policy: self.policy,
         }
     }

@@ -36,6 +36,8 @@ vocabulary! {
         EmailChanged = "email_changed",
         /// Name or picture were changed.
         ProfileChanged = "profile_changed",
+        /// The password was right, and a code is asked for as well.
+        SecondFactorAsked = "second_factor_asked",
         /// A second factor is asked for from now on.
         SecondFactorAdded = "second_factor_added",
         /// A second factor is no longer asked for.

@@ -64,7 +64,7 @@ const CLOSE: &str = "
 /// Writes a record of an account that is there and not erased.
 const ADD: &str = "
     INSERT INTO billing_history (id, user_id, amount, currency, status, description, created_at)
-    SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND deleted_at IS NULL";
+    SELECT $1, id, $3, $4, $5, $6, $7 FROM users WHERE id = $2 AND deleted_at IS NULL FOR SHARE";
 
 /// The ledger in PostgreSQL.
 #[derive(Debug, Clone)]

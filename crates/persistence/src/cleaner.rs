@@ -21,7 +21,7 @@ use crate::pool::Database;
 const BATCH: i64 = 500;
 
 /// What is taken away, how long after its end, and how.
-const DEAD: [(&str, TimeDelta, &str); 4] = [
+const DEAD: [(&str, TimeDelta, &str); 6] = [
     (
         "sessions that expired",
         TimeDelta::days(7),
@@ -36,6 +36,23 @@ const DEAD: [(&str, TimeDelta, &str); 4] = [
         "
         DELETE FROM sessions WHERE id IN (
             SELECT id FROM sessions WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )",
+    ),
+    (
+        "bridge tokens",
+        TimeDelta::hours(1),
+        "
+        DELETE FROM bridge_tokens WHERE id IN (
+            SELECT id FROM bridge_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )",
+    ),
+    (
+        "second factors that nobody confirmed",
+        TimeDelta::days(1),
+        "
+        DELETE FROM second_factors WHERE user_id IN (
+            SELECT user_id FROM second_factors WHERE confirmed_at IS NULL AND created_at < $1
+            LIMIT $2 FOR UPDATE SKIP LOCKED
         )",
     ),
     (

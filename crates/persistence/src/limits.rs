@@ -14,6 +14,7 @@ use subtle_domain::throttle::{Rate, RetryAfter};
 
 use crate::pool::Database;
 use crate::schema::auth_throttle;
+use crate::unit_of_work::PgUnitOfWork;
 
 diesel::define_sql_function! {
     /// The later of two moments.
@@ -34,6 +35,30 @@ diesel::define_sql_function! {
 fn key<'a>(account: &'a str) -> _ {
     let account = account.into_sql::<Text>();
     encode(sha256(convert_to(account, "UTF8")), "hex")
+}
+
+/// Moves a bucket on, if the rate allows; tells where to.
+macro_rules! advance {
+    ($connection:ident, $account:expr, $rate:expr, $now:expr) => {{
+        let (rate, now): (&Rate, Timestamp) = ($rate, $now);
+        let first = now + rate.interval;
+        // Never before `now`, so a bucket that has run full needs no case of its own.
+        let latest = now + rate.window() - rate.interval;
+        let interval = PgInterval::from_microseconds(rate.interval.num_microseconds().unwrap_or(i64::MAX));
+        let upsert = diesel::insert_into(auth_throttle::table)
+            .values((auth_throttle::key.eq(key($account)), auth_throttle::full_at.eq(first)))
+            .on_conflict(auth_throttle::key)
+            .do_update()
+            .set(
+                auth_throttle::full_at
+                    .eq(greatest(auth_throttle::full_at + interval.into_sql::<Interval>(), first)),
+            );
+        // By its full name, as `QueryDsl` has a method of this name for queries.
+        diesel::query_dsl::methods::FilterDsl::filter(upsert, auth_throttle::full_at.le(latest))
+            .returning(auth_throttle::full_at)
+            .get_result($connection)
+            .map(OptionalExtension::optional)
+    }};
 }
 
 /// How many buckets that have run full are cleared away by one call.
@@ -59,26 +84,8 @@ impl PgGuessLimiter {
         rate: &Rate,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let first = now + rate.interval;
-        // Never before `now`, so a bucket that has run full needs no case of its own.
-        let latest = now + rate.window() - rate.interval;
-        let interval = PgInterval::from_microseconds(rate.interval.num_microseconds().unwrap_or(i64::MAX));
         // A second run counts a guess twice. That errs on the safe side, and only after a broken connection.
-        repeatable!(self.database, connection => {
-            let upsert = diesel::insert_into(auth_throttle::table)
-                .values((auth_throttle::key.eq(key(account)), auth_throttle::full_at.eq(first)))
-                .on_conflict(auth_throttle::key)
-                .do_update()
-                .set(auth_throttle::full_at.eq(greatest(
-                    auth_throttle::full_at + interval.into_sql::<Interval>(),
-                    first,
-                )));
-            // By its full name, as `QueryDsl` has a method of this name for queries.
-            diesel::query_dsl::methods::FilterDsl::filter(upsert, auth_throttle::full_at.le(latest))
-                .returning(auth_throttle::full_at)
-                .get_result(connection)
-                .map(OptionalExtension::optional)
-        })
+        repeatable!(self.database, connection => advance!(connection, account, rate, now))
     }
 
     async fn full_at(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -100,6 +107,19 @@ impl PgGuessLimiter {
                 .execute(connection)
         })?;
         Ok(())
+    }
+}
+
+impl PgUnitOfWork {
+    /// Takes from a bucket within the unit of work: what is undone has taken nothing.
+    pub(crate) async fn take(
+        &mut self,
+        account: &str,
+        rate: &Rate,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let moved: Option<Timestamp> = step!(self, connection => advance!(connection, account, rate, now))?;
+        Ok(moved.is_some())
     }
 }
 

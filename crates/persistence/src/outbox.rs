@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::Timestamptz;
+use diesel::sql_types::{Array, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
@@ -14,6 +14,7 @@ use subtle_domain::letter::{Letter, LetterKind, LetterRequest};
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{Outbox, OutboxRepository, StoreError, TakenLetter};
 use subtle_domain::session::ClientInfo;
+use subtle_domain::throttle::Rate;
 
 use crate::error::corrupt;
 use crate::one_time::OneTimeRow;
@@ -24,7 +25,7 @@ use crate::unit_of_work::PgUnitOfWork;
 /// A CTE, for a subquery that locks may be run more than once.
 const TAKE: &str = "
     WITH due AS MATERIALIZED (
-        SELECT id FROM mail_outbox WHERE state = 'waiting' AND due_at <= $1
+        SELECT id FROM mail_outbox WHERE state = 'waiting' AND due_at <= $1 AND kind = ANY($3)
         ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     UPDATE mail_outbox SET tries = tries + 1, due_at = $2 FROM due WHERE mail_outbox.id = due.id
@@ -153,9 +154,12 @@ impl Outbox for PgOutbox {
     }
 
     async fn take(&self, now: Timestamp, until: Timestamp) -> Result<Option<TakenLetter>, StoreError> {
+        // Those of a newer version are left to servers of that version.
+        let known: Vec<&str> = LetterKind::ALL.iter().map(|kind| kind.as_str()).collect();
         let row: Option<Row> = once!(self.database, connection => sql_query(TAKE)
             .bind::<Timestamptz, _>(now)
             .bind::<Timestamptz, _>(until)
+            .bind::<Array<Text>, _>(&known)
             .get_result(connection)
             .map(OptionalExtension::optional))?;
         let Some(row) = row else { return Ok(None) };
@@ -225,6 +229,10 @@ impl OutboxRepository for PgUnitOfWork {
             .get_result(connection)
             .map(OptionalExtension::optional))?;
         row.map(LetterRequest::try_from).transpose()
+    }
+
+    async fn admit(&mut self, user: &UserId, rate: &Rate, now: Timestamp) -> Result<bool, StoreError> {
+        self.take(&format!("notices to {user}"), rate, now).await
     }
 
     async fn add(&mut self, letter: &Letter) -> Result<(), StoreError> {

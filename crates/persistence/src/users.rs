@@ -183,8 +183,12 @@ impl UserRepository for PgUnitOfWork {
         step!(self, connection => diesel::delete(recovery_codes::table)
             .filter(recovery_codes::user_id.eq(id))
             .execute(connection))?;
+        // One that is being answered waits for this unit of work, and goes with its answer: there is nobody to write to any more.
+        let request = diesel::alias!(mail_requests as request);
+        let (request_id, request_email) = request.fields((mail_requests::id, mail_requests::email));
+        let idle = request.filter(request_email.eq(email.as_str().to_lowercase())).select(request_id);
         step!(self, connection => diesel::delete(mail_requests::table)
-            .filter(mail_requests::email.eq(email.as_str().to_lowercase()))
+            .filter(mail_requests::id.eq_any(idle.for_update().skip_locked()))
             .execute(connection))?;
         Ok(())
     }

@@ -47,6 +47,7 @@ impl TotpAuthenticators {
 
     fn seal(&self, user: &UserId, secret: &[u8]) -> SealedSecret {
         // The library refuses only texts that are too long.
+        // What can't be sealed can't be confirmed.
         SealedSecret(self.sealer.seal(&purpose(user), secret).unwrap_or_else(|error| {
             tracing::error!(%error, "the secret of a second factor could not be sealed");
             Vec::new()
@@ -86,8 +87,11 @@ impl Authenticators for TotpAuthenticators {
             return None;
         };
         let step = totp(&opened.text)?.check(code.expose(), u64::try_from(now.timestamp()).ok()?)?;
-        let resealed = opened.is_outdated.then(|| self.seal(user, &opened.text));
-        Some(RightCode { step: TotpStep(i64::try_from(step).ok()?), resealed })
+        let resealed = opened.is_outdated.then(|| self.sealer.seal(&purpose(user), &opened.text).ok());
+        Some(RightCode {
+            step: TotpStep(i64::try_from(step).ok()?),
+            resealed: resealed.flatten().map(SealedSecret),
+        })
     }
 
     fn recovery_code(&self) -> RecoveryCode {

@@ -1,15 +1,15 @@
 //! Challenges of sign-ins in two steps: what stands for a password that was shown, until a code is. Nothing is kept of them.
 //!
 //! A challenge is `ch_` and base64url without padding of: the version (1 byte) | when it expires (milliseconds since 1970, 8 bytes) | the
-//! user's id | a MAC (32 bytes), HMAC-SHA-256 over those and the hash of the password. So it dies with the hash.
+//! user's id | a MAC (32 bytes), HMAC-SHA-256 over those, since when there is a second factor and the hash of the password. So it dies
+//! with either.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::UserId;
-use subtle_domain::password::PasswordHash;
-use subtle_domain::ports::Challenges;
+use subtle_domain::ports::{Challenges, Credentials};
 use subtle_domain::second_factor::Challenge;
 use subtle_domain::token::{ChallengeToken, PresentedChallenge};
 
@@ -38,8 +38,9 @@ impl MacChallenges {
 }
 
 impl Challenges for MacChallenges {
-    fn mint(&self, user: &UserId, hash: &PasswordHash, expires_at: Timestamp) -> Challenge {
-        let mac = hmac::sign(&self.newest, &claims(user, hash, expires_at));
+    fn mint(&self, known: &Credentials, expires_at: Timestamp) -> Challenge {
+        let user = &known.user.id;
+        let mac = hmac::sign(&self.newest, &claims(user, known, expires_at));
         let expiry = expires_at.timestamp_millis().to_be_bytes();
         let bytes = [&[VERSION][..], &expiry, user.as_str().as_bytes(), mac.as_ref()].concat();
         let token = ChallengeToken::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)));
@@ -61,23 +62,28 @@ impl Challenges for MacChallenges {
         })
     }
 
-    fn is_authentic(&self, challenge: &PresentedChallenge, hash: &PasswordHash) -> bool {
-        let claims = claims(&challenge.user_id, hash, challenge.expires_at);
+    fn is_authentic(&self, challenge: &PresentedChallenge, known: &Credentials) -> bool {
+        let claims = claims(&challenge.user_id, known, challenge.expires_at);
         let mut keys = std::iter::once(&self.newest).chain(&self.older);
         keys.any(|key| hmac::verify(key, &claims, &challenge.mac).is_ok())
     }
 }
 
 /// What is authenticated says what for, so that no MAC can be passed off as one of another kind. An identifier has no NUL.
-fn claims(user: &UserId, hash: &PasswordHash, expires_at: Timestamp) -> Vec<u8> {
-    let expiry = expires_at.timestamp_millis().to_be_bytes();
-    [LABEL, &expiry, user.as_str().as_bytes(), b"\0", hash.expose().as_bytes()].concat()
+fn claims(user: &UserId, known: &Credentials, expires_at: Timestamp) -> Vec<u8> {
+    let time = |at: Timestamp| at.timestamp_millis().to_be_bytes();
+    let since = known.user.second_factor_at.map(time).unwrap_or_default();
+    let (user, hash) = (user.as_str().as_bytes(), known.hash.expose().as_bytes());
+    [LABEL, &time(expires_at), &since, user, b"\0", hash].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use chrono::TimeDelta;
+    use subtle_domain::email::EmailAddress;
+    use subtle_domain::password::PasswordHash;
+    use subtle_domain::user::User;
 
     const OLD: &str = "one-secret-of-thirty-two-bytes!!";
     const NEW: &str = "another-secret-of-more-than-thirty-two-bytes";
@@ -87,8 +93,11 @@ mod tests {
         MacChallenges::new(&MasterSecrets::parse(secrets).unwrap())
     }
 
-    fn hash(letter: &str) -> PasswordHash {
-        PasswordHash::parse(&letter.repeat(60)).unwrap()
+    /// Ada's account, with a hash of that letter.
+    fn hash(letter: &str) -> Credentials {
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        let user = User { second_factor_at: Some(UNTIL), ..User::new(user(), email, UNTIL) };
+        Credentials { user, hash: PasswordHash::parse(&letter.repeat(60)).unwrap() }
     }
 
     fn user() -> UserId {
@@ -98,17 +107,20 @@ mod tests {
     #[test]
     fn a_challenge_says_whose_and_until_when_and_is_good_for_one_hash() {
         let ours = by(OLD);
-        let challenge = ours.mint(&user(), &hash("a"), UNTIL);
+        let challenge = ours.mint(&hash("a"), UNTIL);
         let presented = ours.open(challenge.token.expose()).unwrap();
         assert_eq!((&presented.user_id, presented.expires_at), (&user(), UNTIL));
         assert!(ours.is_authentic(&presented, &hash("a")));
         assert!(!ours.is_authentic(&presented, &hash("b")));
+        let mut anew = hash("a");
+        anew.user.second_factor_at = Some(UNTIL + TimeDelta::milliseconds(1));
+        assert!(!ours.is_authentic(&presented, &anew), "nor for another second factor");
     }
 
     #[test]
     fn nobody_makes_it_last_longer_or_anothers() {
         let ours = by(OLD);
-        let presented = ours.open(ours.mint(&user(), &hash("a"), UNTIL).token.expose()).unwrap();
+        let presented = ours.open(ours.mint(&hash("a"), UNTIL).token.expose()).unwrap();
         let longer = PresentedChallenge { expires_at: UNTIL + TimeDelta::hours(1), ..presented.clone() };
         assert!(!ours.is_authentic(&longer, &hash("a")));
         let others = PresentedChallenge { user_id: UserId::parse("bob").unwrap(), ..presented };
@@ -117,7 +129,7 @@ mod tests {
 
     #[test]
     fn challenges_outlive_a_rotation_and_not_the_loss_of_their_secret() {
-        let presented = by(OLD).open(by(OLD).mint(&user(), &hash("a"), UNTIL).token.expose()).unwrap();
+        let presented = by(OLD).open(by(OLD).mint(&hash("a"), UNTIL).token.expose()).unwrap();
         assert!(by(&format!("{NEW},{OLD}")).is_authentic(&presented, &hash("a")));
         assert!(!by(NEW).is_authentic(&presented, &hash("a")));
     }
@@ -125,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_no_challenge_is_none() {
         let ours = by(OLD);
-        let good = ours.mint(&user(), &hash("a"), UNTIL);
+        let good = ours.mint(&hash("a"), UNTIL);
         let bare = good.token.expose().strip_prefix(PREFIX).unwrap().to_owned();
         for text in
             ["", "ch_", "ch_AQ", &bare, &format!("bt_{bare}"), &format!("ch_{}", "A".repeat(1_000)), "ch_*"]

@@ -180,7 +180,7 @@ settings! {
             "Exchanges of refresh tokens, by account", unless("off", rate);
     }
     "Sync" {
-        Open streams_per_user: u32 = "2000", "NUMBER",
+        Open streams_per_user: u32 = "1024", "NUMBER",
             "Most streams that an account may have open at one server", |text| count(text, 1, 1_000_000);
         Open sync_retention: Option<Duration> = "none", "TIME",
             "How long events are kept in sync logs; none is until the person leaves", unless("none", |text| time(text, DAY, 36_500 * DAY));

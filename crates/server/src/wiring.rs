@@ -40,6 +40,9 @@ pub(crate) enum WiringError {
     AuditProof(#[from] UnfitAuditProof),
 }
 
+/// How many exports of one account may be under way at once.
+const MOST_EXPORTS: u32 = 4;
+
 /// The ports, and what works behind them.
 pub(crate) struct Wired {
     pub(crate) ports: Ports,
@@ -115,6 +118,7 @@ pub(crate) fn wire(
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
+        exports: if settings.rate_limit { Streams::new(MOST_EXPORTS) } else { Streams::default() },
         streams: if settings.rate_limit {
             Streams::new(settings.streams_per_user)
         } else {

@@ -46,3 +46,17 @@ async fn what_a_device_says_of_itself_stays_text() {
     assert!(html.contains("&#60;script&#62;") && !html.contains("<script>"), "{html}");
     assert!(!letter.text.contains("\nBcc:"), "{}", letter.text);
 }
+
+#[tokio::test]
+async fn nobody_silences_the_notice_by_asking_for_other_letters() {
+    let app = TestApp::builder().set("SUBTLE_RATE_LIMIT", "on").start().await;
+    let ada = app.person().await;
+    for path in ["/v1/auth/password-reset", "/v1/auth/verify-email/resend"] {
+        for _ in 0..12 {
+            app.post(path, &json!({"email": ada.email})).await.expect(202);
+        }
+    }
+    app.await_post().await;
+    sign_in(&app, 0, &ada, PHONE).await;
+    app.letter("new_device", &ada.email).await;
+}

@@ -51,7 +51,10 @@ pub async fn ask_email_change(
     if ports.accounts.credentials_of_address(&command.new).await?.is_some() {
         return Err(AskEmailChangeError::AddressTaken);
     }
-    ports.may_write_to(&command.new, now).await?.map_err(AskEmailChangeError::TooManyLetters)?;
+    ports
+        .may_ask_for(Purpose::ChangeEmail, &command.new, &caller.client, now)
+        .await?
+        .map_err(AskEmailChangeError::TooManyLetters)?;
     again(|| async {
         let mut unit = ports.store.begin().await?;
         let refused = match ask(ports, unit.as_mut(), caller, &command.new, now).await? {

@@ -4,6 +4,7 @@ use subtle_domain::user::{ProfileChange, User};
 
 use super::show_profile;
 use crate::Ports;
+use crate::again::again;
 use crate::sessions::Caller;
 
 /// Why a profile stays as it was.
@@ -27,8 +28,8 @@ pub async fn change_profile(
         return show_profile(ports, caller).await?.ok_or(ProfileError::Closed);
     }
     let now = ports.clock.now();
-    let user =
-        ports.accounts.change_profile(&caller.user_id, &change, now).await?.ok_or(ProfileError::Closed)?;
+    let changed = again(|| ports.accounts.change_profile(&caller.user_id, &change, now)).await?;
+    let user = changed.ok_or(ProfileError::Closed)?;
     ports.record(&user.id, ActivityAction::ProfileChanged, &caller.client, now);
     Ok(user)
 }

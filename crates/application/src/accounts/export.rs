@@ -9,10 +9,16 @@ use subtle_domain::usage::UsageRow;
 use subtle_domain::user::{Standing, User};
 
 use crate::sessions::FreshCaller;
-use crate::{Page, Ports};
+use crate::{OpenStream, Page, Ports, TooManyStreams};
 
-/// How many rows are read at once.
-const TOGETHER: u32 = 500;
+/// How many rows of a part are read at once: fewer of those that may be large.
+fn together(part: ExportPart) -> u32 {
+    match part {
+        ExportPart::Sync => 16,
+        ExportPart::Activity | ExportPart::Audit => 50,
+        ExportPart::Sessions | ExportPart::Usage | ExportPart::Billing => 500,
+    }
+}
 
 /// A part of what is held about a person, beside the account itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +58,26 @@ pub enum ExportRow {
 /// A place in a part: behind the row of that time and identifier.
 pub type ExportCursor = (Timestamp, String);
 
-/// Shows the caller their account, at the beginning of an export; `None` if it can't be used any more.
-pub async fn export_account(ports: &Ports, caller: &FreshCaller) -> Result<Option<User>, StoreError> {
+/// Why there is no export, or no more of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The account or the session can't be used any more.
+    #[error("the account or the session is closed")]
+    Closed,
+    /// Too many exports of the account are under way at this server.
+    #[error(transparent)]
+    TooMany(#[from] TooManyStreams),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Shows the caller their account, at the beginning of an export, which counts as one until what comes with it is dropped.
+pub async fn export_account(ports: &Ports, caller: &FreshCaller) -> Result<(User, OpenStream), ExportError> {
+    let counted = ports.exports.open(&caller.caller().user_id)?;
     let user = ports.accounts.find(&caller.caller().user_id).await?;
-    Ok(user.filter(|user| user.standing() == Standing::Active))
+    let user = user.filter(|user| user.standing() == Standing::Active);
+    user.map(|user| (user, counted)).ok_or(ExportError::Closed)
 }
 
 /// Shows the caller some of what is held about them, newest first.
@@ -64,8 +86,11 @@ pub async fn export_part(
     caller: &FreshCaller,
     part: ExportPart,
     after: Option<ExportCursor>,
-) -> Result<Page<ExportRow, ExportCursor>, StoreError> {
-    let (user, reach) = (&caller.caller().user_id, Page::<ExportRow, ExportCursor>::reach(TOGETHER));
+) -> Result<Page<ExportRow, ExportCursor>, ExportError> {
+    if caller.caller().is_over(ports) {
+        return Err(ExportError::Closed);
+    }
+    let (user, reach) = (&caller.caller().user_id, Page::<ExportRow, ExportCursor>::reach(together(part)));
     let own = Some(user.clone());
     let rows = match part {
         ExportPart::Sessions => rows(ports.sessions.begun(user, after, reach).await?, |session| {
@@ -96,7 +121,7 @@ pub async fn export_part(
             })
         }
     };
-    let page = Page::of(rows, TOGETHER, |(place, _)| place.clone());
+    let page = Page::of(rows, together(part), |(place, _)| place.clone());
     Ok(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next })
 }
 
@@ -107,6 +132,7 @@ fn rows<T>(found: Vec<T>, placed: impl Fn(T) -> (ExportCursor, ExportRow)) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Streams;
     use crate::sessions::fresh;
     use crate::test_ports::{self, NOW, ada};
     use chrono::TimeDelta;
@@ -117,21 +143,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_export_ends_with_its_session_and_only_so_many_are_under_way() {
+        let mut mocks = test_ports::Mocks { exports: Streams::new(1), ..test_ports::Mocks::default() };
+        mocks.revocations.expect_covers().return_const(true);
+        mocks.accounts.expect_find().returning(|_| Ok(Some(ada())));
+        let ports = mocks.ports();
+        let first = export_account(&ports, &fresh()).await.unwrap();
+        assert!(matches!(export_account(&ports, &fresh()).await, Err(ExportError::TooMany(_))));
+        let cut = export_part(&ports, &fresh(), ExportPart::Usage, None).await;
+        assert!(matches!(cut, Err(ExportError::Closed)));
+        drop(first);
+        assert!(export_account(&ports, &fresh()).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_part_is_read_in_pages_and_is_the_callers_own() {
         let mut mocks = test_ports::Mocks::default();
+        mocks.revocations.expect_covers().return_const(false);
         mocks
             .timelines
             .expect_activity()
-            .withf(|user, after, limit| *user == ada().id && after.is_none() && *limit == 501)
-            .returning(|_, _, _| Ok((0..501).map(row).collect()));
+            .withf(|user, after, limit| *user == ada().id && after.is_none() && *limit == 51)
+            .returning(|_, _, _| Ok((0..51).map(row).collect()));
         let page = export_part(&mocks.ports(), &fresh(), ExportPart::Activity, None).await.unwrap();
-        assert_eq!((page.items.len(), page.next), (500, Some((row(499).at, "a499".to_owned()))));
+        assert_eq!((page.items.len(), page.next), (50, Some((row(49).at, "a49".to_owned()))));
     }
 
     #[tokio::test]
     async fn a_closed_account_exports_nothing() {
         let mut mocks = test_ports::Mocks::default();
         mocks.accounts.expect_find().returning(|_| Ok(Some(User { disabled_at: Some(NOW), ..ada() })));
-        assert_eq!(export_account(&mocks.ports(), &fresh()).await.unwrap(), None);
+        assert!(matches!(export_account(&mocks.ports(), &fresh()).await, Err(ExportError::Closed)));
     }
 }

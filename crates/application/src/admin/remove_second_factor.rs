@@ -17,7 +17,7 @@ pub enum RemoveSecondFactorError {
     /// There is no such account, or it has none.
     #[error("there is no such account, or it has no second factor")]
     NotFound,
-    /// Administrators take their own away as everybody does: with a code.
+    /// Administrators take their own away as everybody does: by a sign-in that is not old, which takes a code.
     #[error("administrators cannot help themselves to this")]
     OwnAccount,
     /// Who acts has lost the privilege since they were found to hold it.

@@ -1,12 +1,13 @@
 use subtle_domain::Timestamp;
 use subtle_domain::bridge::{self, Bridge, CodeChallenge};
 use subtle_domain::ports::StoreError;
+use subtle_domain::throttle::RetryAfter;
 use subtle_domain::token::BridgeToken;
 use subtle_domain::user::Standing;
 
-use crate::Ports;
 use crate::again::again;
 use crate::sessions::Caller;
+use crate::{AccountLimit, Ports};
 
 /// What a bridge token is to be bound to, and to carry.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,9 @@ pub enum IssueBridgeError {
     /// The account can't be used any more, or the caller's session is over.
     #[error("the account is closed")]
     Closed,
+    /// Too many of this account.
+    #[error("too many hand-offs of this account")]
+    TooMany(RetryAfter),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -45,6 +49,8 @@ pub async fn issue_bridge(
     command: IssueBridge,
 ) -> Result<Issued, IssueBridgeError> {
     let now = ports.clock.now();
+    let counted = ports.limits.admit_account(AccountLimit::Event, &caller.user_id, now);
+    counted.map_err(IssueBridgeError::TooMany)?;
     let (token, digest) = ports.bridge_tokens.mint(&caller.user_id);
     let bridge = Bridge {
         id: ports.ids.bridge_id(),

@@ -2,6 +2,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::bridge::{Bridge, BridgeRefusal};
 use subtle_domain::ports::{StoreError, UnitOfWork};
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Session};
 use subtle_domain::sync::{EventName, SyncEvent};
 use subtle_domain::text::ErrorMessage;
@@ -88,7 +89,11 @@ async fn attempt(
         Ok(from) => {
             let (session, token) = new_session(ports, &user, client.clone(), now);
             let Session { authenticated_at, assurance, .. } = from;
-            let session = Session { authenticated_at, assurance, ..session };
+            let expires_at = authenticated_at + ports.policy.sessions.absolute;
+            let session = Session { authenticated_at, assurance, expires_at, ..session };
+            if unit.sessions().is_new_device(&session).await? {
+                ports.tell_of_device(unit.as_mut(), &user, &session, now).await?;
+            }
             unit.sessions().add(&session).await?;
             Some((user, session, token))
         }
@@ -99,7 +104,7 @@ async fn attempt(
 }
 
 /// Redeems the token, unless meanwhile somebody did or something that it depends on has ended. Gives the session that it comes from: a
-/// handed over sign-in is as old as that one, and we are no surer of who it is.
+/// handed over sign-in is as old as that one, ends no later for being handed over, and we are no surer of who it is.
 async fn spend(
     ports: &Ports,
     bridge: &Bridge,
@@ -113,7 +118,10 @@ async fn spend(
     }
     let Some(session) = &bridge.session_id else { return Ok(Err(BridgeRefusal::SessionOver)) };
     let session = unit.sessions().hold(&user.id, session).await?;
-    let Some(session) = session.filter(|session| session.is_live(&ports.policy.sessions, now)) else {
+    let enough =
+        |session: &Session| user.second_factor_at.is_none() || session.assurance == Assurance::SecondFactor;
+    let live = |session: &Session| session.is_live(&ports.policy.sessions, now) && enough(session);
+    let Some(session) = session.filter(live) else {
         return Ok(Err(BridgeRefusal::SessionOver));
     };
     let spent = unit.bridges().spend(bridge, now).await?;

@@ -2,6 +2,7 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::letter::LetterRequest;
 use subtle_domain::one_time::Purpose;
 use subtle_domain::ports::StoreError;
+use subtle_domain::session::ClientInfo;
 
 use crate::Ports;
 
@@ -20,15 +21,16 @@ pub async fn request_letter(
     ports: &Ports,
     wish: RequestLetter,
     email: EmailAddress,
+    client: &ClientInfo,
 ) -> Result<(), StoreError> {
     let at = ports.clock.now();
-    if ports.may_write_to(&email, at).await?.is_err() {
-        return Ok(());
-    }
     let purpose = match wish {
         RequestLetter::VerifyEmail => Purpose::VerifyEmail,
         RequestLetter::ResetPassword => Purpose::ResetPassword,
     };
+    if ports.may_ask_for(purpose, &email, client, at).await?.is_err() {
+        return Ok(());
+    }
     ports.outbox.request(&LetterRequest { id: ports.ids.letter_id(), purpose, email, at }).await
 }
 
@@ -55,7 +57,8 @@ mod tests {
             })
             .times(1)
             .returning(|_| Ok(()));
-        request_letter(&mocks.ports(), RequestLetter::ResetPassword, somebody()).await.unwrap();
+        let client = ClientInfo::default();
+        request_letter(&mocks.ports(), RequestLetter::ResetPassword, somebody(), &client).await.unwrap();
     }
 
     #[tokio::test]
@@ -65,8 +68,10 @@ mod tests {
         mocks
             .guesses
             .expect_take()
-            .withf(|key, _, _| key == "letters to somebody@example.com")
+            .withf(|key, _, _| key == "verify_email to somebody@example.com from 192.0.2.7")
+            .times(1)
             .returning(|_, _, _| Ok(Err(RetryAfter(std::time::Duration::from_mins(6)))));
-        request_letter(&mocks.ports(), RequestLetter::VerifyEmail, somebody()).await.unwrap();
+        let client = ClientInfo { ip_address: Some("192.0.2.7".parse().unwrap()), user_agent: None };
+        request_letter(&mocks.ports(), RequestLetter::VerifyEmail, somebody(), &client).await.unwrap();
     }
 }

@@ -3,12 +3,13 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::letter::{Letter, LetterKind};
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
-use subtle_domain::ports::StoreError;
-use subtle_domain::session::ClientInfo;
-use subtle_domain::throttle::RetryAfter;
+use subtle_domain::ports::{StoreError, UnitOfWork};
+use subtle_domain::session::{ClientInfo, Session};
+use subtle_domain::throttle::{Rate, RetryAfter};
 use subtle_domain::user::User;
 
 use crate::Ports;
+use crate::guesses::of_client;
 
 impl Ports {
     /// A letter without a link.
@@ -57,13 +58,41 @@ impl Ports {
         (record, Letter { token: Some(id), ..letter })
     }
 
-    /// Counts a letter that somebody asks for against what its address gets at most, or says when the next may be asked for.
-    pub(crate) async fn may_write_to(
+    /// Counts a letter that somebody asks for, before anybody knows whether there will be one, or says when the next may be asked for.
+    ///
+    /// Each client has a share of its own for each purpose, and all together three: so nobody keeps somebody else's letters away by
+    /// asking for them, and many of them don't fill a mailbox.
+    pub(crate) async fn may_ask_for(
         &self,
+        purpose: Purpose,
         email: &EmailAddress,
+        client: &ClientInfo,
         now: Timestamp,
     ) -> Result<Result<(), RetryAfter>, StoreError> {
         let Some(rate) = self.policy.letters else { return Ok(Ok(())) };
-        self.guesses.take(&format!("letters to {}", email.as_str().to_lowercase()), &rate, now).await
+        let all = format!("{purpose} to {}", email.as_str().to_lowercase());
+        if let Err(wait) = self.guesses.take(&of_client(&all, client), &rate, now).await? {
+            return Ok(Err(wait));
+        }
+        let rate = Rate { burst: rate.burst.saturating_mul(3), interval: rate.interval / 3 };
+        self.guesses.take(&all, &rate, now).await
+    }
+
+    /// Within the unit of work that begins a session: a letter that tells of its device, if that was not seen before. Whoever makes up
+    /// devices without end knows the password, and floods no mailbox.
+    pub(crate) async fn tell_of_device(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        user: &User,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if let Some(rate) = &self.policy.letters
+            && !unit.outbox().admit(&user.id, rate, now).await?
+        {
+            return Ok(());
+        }
+        let letter = self.letter(&user.id, LetterKind::NewDevice, &user.email, &session.client, now);
+        unit.outbox().add(&letter).await
     }
 }

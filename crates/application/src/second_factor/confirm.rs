@@ -50,7 +50,8 @@ pub async fn confirm_second_factor(
     code: &OneTimeCode,
 ) -> Result<Confirmed, ConfirmError> {
     let (caller, now) = (caller.caller(), ports.clock.now());
-    ports.take_code_guess(&caller.user_id, &caller.client, now).await?;
+    let counted = ports.count_change(&caller.user_id, now).await?;
+    counted.map_err(CodeRefused::TooMany)?;
     let confirmed = again(|| attempt(ports, caller, code, now)).await?;
     let (user, session, codes, ended) = confirmed.map_err(|refused| match refused {
         ConfirmError::Code(CodeRefused::Wrong) => {
@@ -113,7 +114,7 @@ async fn turn_on(
     factor: SecondFactor,
     now: Timestamp,
 ) -> Result<Option<Done>, StoreError> {
-    let Some(session) = unit.sessions().raise(&user.id, &caller.session_id, now).await? else {
+    let Some(session) = unit.sessions().raise(&user.id, &caller.session_id).await? else {
         return Ok(None);
     };
     (user.second_factor_at, user.updated_at) = (Some(now), now);

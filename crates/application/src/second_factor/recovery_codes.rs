@@ -14,6 +14,7 @@ pub async fn replace_recovery_codes(
     caller: &FreshCaller,
 ) -> Result<Vec<RecoveryCode>, NoSecondFactor> {
     let (caller, now) = (caller.caller(), ports.clock.now());
+    ports.count_change(&caller.user_id, now).await?.map_err(NoSecondFactor::TooMany)?;
     let made = again(|| async {
         let mut unit = ports.store.begin().await?;
         match with_factor(unit.users().lock(&caller.user_id).await?) {
@@ -36,8 +37,10 @@ mod tests {
     use super::*;
     use crate::sessions::fresh;
     use crate::test_ports::{self, ada, ada_with_factor, was};
+    use chrono::TimeDelta;
     use subtle_domain::ports::MockUnit;
     use subtle_domain::second_factor::RECOVERY_CODES;
+    use subtle_domain::throttle::{Rate, RetryAfter};
     use subtle_domain::token::TokenDigest;
 
     #[tokio::test]
@@ -61,6 +64,16 @@ mod tests {
         mocks.expect_activity(&[ActivityAction::RecoveryCodesMade]);
         let codes = replace_recovery_codes(&mocks.ports(), &fresh()).await.unwrap();
         assert!(codes.len() == RECOVERY_CODES && was(&committed));
+    }
+
+    #[tokio::test]
+    async fn nobody_fills_a_mailbox_by_asking_again_and_again() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.policy.code_guesses = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
+        let wait = RetryAfter(std::time::Duration::from_mins(1));
+        mocks.guesses.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
+        let refused = replace_recovery_codes(&mocks.ports(), &fresh()).await;
+        assert!(matches!(refused, Err(NoSecondFactor::TooMany(told)) if told == wait));
     }
 
     #[tokio::test]

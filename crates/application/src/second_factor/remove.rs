@@ -3,6 +3,7 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::letter::LetterKind;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
+use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::{Standing, User};
 
 use crate::Ports;
@@ -15,6 +16,9 @@ pub enum NoSecondFactor {
     /// The account has none.
     #[error("the account has no second factor")]
     Off,
+    /// It was changed too often.
+    #[error("too many changes of the second factor")]
+    TooMany(RetryAfter),
     /// The account can't be used any more.
     #[error("the account is closed")]
     Closed,

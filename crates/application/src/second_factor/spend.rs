@@ -31,19 +31,31 @@ pub enum CodeRefused {
 
 impl Ports {
     /// Takes a guess at a code before it is evaluated. Whoever may try one knows the password: so all clients share the account's
-    /// guesses, and a million codes are too many for them.
+    /// guesses, and a million codes are too many for them. Nobody guesses a recovery code, so one takes none: whoever uses the guesses
+    /// up does not keep out who has one.
     pub(crate) async fn take_code_guess(
         &self,
         user: &UserId,
+        code: &PresentedCode,
         client: &ClientInfo,
         now: Timestamp,
     ) -> Result<(), CodeRefused> {
-        let Some(rate) = self.policy.code_guesses else { return Ok(()) };
+        let (Some(rate), PresentedCode::OneTime(_)) = (self.policy.code_guesses, code) else { return Ok(()) };
         self.guesses.take(&guesses(user), &rate, now).await?.map_err(|wait| {
             let why = Some("too_many_codes");
             self.record_why(user, ActivityAction::SignInRefused, why, client, now);
             CodeRefused::TooMany(wait)
         })
+    }
+
+    /// Counts a change of a second factor by its owner: each sends a letter, to an address that may not be theirs.
+    pub(super) async fn count_change(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Result<(), RetryAfter>, StoreError> {
+        let Some(rate) = self.policy.code_guesses else { return Ok(Ok(())) };
+        self.guesses.take(&format!("second factor of {user}"), &rate, now).await
     }
 
     /// Notes that a code was not right.
@@ -113,7 +125,7 @@ impl Ports {
     ) -> Result<(), CodeRefused> {
         let code = code.ok_or(CodeRefused::Missing)?;
         let (user, client) = (&caller.user_id, &caller.client);
-        self.take_code_guess(user, client, now).await?;
+        self.take_code_guess(user, code, client, now).await?;
         let spent = again(|| async {
             let mut unit = self.store.begin().await?;
             let owner = unit.users().lock(user).await?;

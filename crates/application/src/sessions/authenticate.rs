@@ -21,6 +21,13 @@ pub struct Caller {
     pub client: ClientInfo,
 }
 
+impl Caller {
+    /// Whether their session is over or their access token has expired, as far as is known here.
+    pub(crate) fn is_over(&self, ports: &Ports) -> bool {
+        ports.revocations.covers(&self.user_id, &self.session_id) || ports.clock.now() >= self.until
+    }
+}
+
 /// By how much the clocks of several servers may differ.
 const CLOCKS: TimeDelta = TimeDelta::seconds(5);
 

@@ -7,6 +7,7 @@ use subtle_domain::token::{AccessClaims, AccessToken, RefreshToken};
 use subtle_domain::user::User;
 
 use crate::Ports;
+use crate::again::again;
 
 /// Somebody who is signed in: what they get to stay so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Ports {
     /// Ends what an account has more than it may have, now that a session has begun. That it can't be done is no reason to refuse
     /// the new one: the next sign-in tries again.
     pub(crate) async fn make_room(&self, user: &UserId, now: Timestamp) {
-        match self.sessions.supersede(user, &self.policy.sessions, now).await {
+        match again(|| self.sessions.supersede(user, &self.policy.sessions, now)).await {
             Ok(ended) => self.learn_ended(ended, now),
             Err(error) => tracing::warn!(%error, "superseded sessions could not be ended"),
         }

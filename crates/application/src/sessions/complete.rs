@@ -1,12 +1,11 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
-use subtle_domain::letter::Letter;
 use subtle_domain::ports::{Credentials, StoreError};
 use subtle_domain::second_factor::{Assurance, PresentedCode};
 use subtle_domain::session::{ClientInfo, Session};
 use subtle_domain::user::Standing;
 
-use super::sign_in::{begin_within, device_letter};
+use super::sign_in::begin_within;
 use super::{SignedIn, new_session, signed_in};
 use crate::Ports;
 use crate::again::again;
@@ -46,17 +45,20 @@ pub async fn complete_sign_in(
     let challenge = ports.challenges.open(&command.challenge).filter(|challenge| now < challenge.expires_at);
     let challenge = challenge.ok_or(CompleteSignInError::InvalidChallenge)?;
     let known = ports.accounts.credentials(&challenge.user_id).await?;
-    let known = known.filter(|known| ports.challenges.is_authentic(&challenge, &known.hash));
+    let known = known.filter(|known| ports.challenges.is_authentic(&challenge, known));
     let known = known.ok_or(CompleteSignInError::InvalidChallenge)?;
     let user = &known.user;
-    ports.take_code_guess(&user.id, &command.client, now).await?;
+    ports.take_code_guess(&user.id, &command.code, &command.client, now).await?;
     let (session, token) = new_session(ports, user, command.client.clone(), now);
     let session = Session { assurance: Assurance::SecondFactor, ..session };
-    let letter = device_letter(ports, user, &session, now).await?;
-    match again(|| attempt(ports, &known, &session, letter.as_ref(), &command, now)).await? {
+    match again(|| attempt(ports, &known, &session, &command, now)).await? {
         Outcome::Begun => {}
         Outcome::WrongCode => return Err(ports.wrong_code(&user.id, &command.client, now).into()),
-        Outcome::Stale => return Err(CompleteSignInError::InvalidChallenge),
+        Outcome::Stale => {
+            let why = Some("invalid_challenge");
+            ports.record_why(&user.id, ActivityAction::SignInRefused, why, &command.client, now);
+            return Err(CompleteSignInError::InvalidChallenge);
+        }
     }
     ports.right_code(&user.id, &command.code, &command.client, now).await;
     ports.make_room(&user.id, now).await;
@@ -75,7 +77,6 @@ async fn attempt(
     ports: &Ports,
     known: &Credentials,
     session: &Session,
-    letter: Option<&Letter>,
     command: &CompleteSignIn,
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
@@ -89,8 +90,10 @@ async fn attempt(
         {
             Outcome::WrongCode
         }
-        Some(_) if !begin_within(unit.as_mut(), session, &known.hash, letter).await? => Outcome::Stale,
-        Some(_) => Outcome::Begun,
+        Some(user) => {
+            let begun = begin_within(ports, unit.as_mut(), &user, session, &known.hash, now);
+            if begun.await? { Outcome::Begun } else { Outcome::Stale }
+        }
     };
     match outcome {
         Outcome::Begun => unit.commit().await?,

@@ -5,6 +5,7 @@ use subtle_domain::session::RevocationReason;
 
 use super::Caller;
 use crate::Ports;
+use crate::again::again;
 
 /// What became of a wish to end a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +30,8 @@ pub async fn end_session(ports: &Ports, caller: &Caller, id: &SessionId) -> Resu
 /// Ends all of the caller's sessions but the one they came with.
 pub async fn end_others(ports: &Ports, caller: &Caller) -> Result<(), StoreError> {
     let now = ports.clock.now();
-    let ended = ports
-        .sessions
-        .revoke_others(&caller.user_id, &caller.session_id, RevocationReason::User, now)
-        .await?;
+    let (user, keep) = (&caller.user_id, &caller.session_id);
+    let ended = again(|| ports.sessions.revoke_others(user, keep, RevocationReason::User, now)).await?;
     ports.learn_ended(ended, now);
     Ok(())
 }

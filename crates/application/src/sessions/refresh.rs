@@ -1,6 +1,7 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::ports::{Revocation, StoreError};
+use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, RefreshDecision, RevocationReason, Session};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::token::RefreshToken;
@@ -44,7 +45,9 @@ pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<
             ports.limits.admit_account(AccountLimit::Token, &user.id, now).map_err(RefreshError::TooMany)?;
         }
         let unverified = ports.policy.require_verified_email && !user.email_verified;
-        if user.standing() != Standing::Active || unverified {
+        // A server of an older version may have begun it without the code that is asked for.
+        let too_little = user.second_factor_at.is_some() && session.assurance == Assurance::Password;
+        if user.standing() != Standing::Active || unverified || too_little {
             return refuse(ports, &user, client, now);
         }
         match session.decide_refresh(presented.generation, &ports.policy.sessions, now) {

@@ -1,7 +1,6 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
-use subtle_domain::letter::{Letter, LetterKind};
 use subtle_domain::password::{PasswordAttempt, PasswordHash};
 use subtle_domain::ports::{Credentials, HasherBusy, StoreError, UnitOfWork};
 use subtle_domain::second_factor::{CHALLENGE_LIFE, Challenge};
@@ -64,15 +63,21 @@ pub async fn sign_in(ports: &Ports, command: SignIn) -> Result<SignedIn, SignInE
         check(ports, &command, &credentials, now).await?;
         if credentials.user.second_factor_at.is_some() {
             ports.forget_guesses(&command.email, &command.client).await;
-            let hash = upgraded_hash(ports, &credentials, command.password).await;
-            let challenge = ports.challenges.mint(&credentials.user.id, &hash, now + CHALLENGE_LIFE);
+            let Some(hash) = upgraded_hash(ports, &credentials, &command.password).await else {
+                // Somebody else has replaced it: decide again.
+                take_guess(ports, &command, now).await?;
+                continue;
+            };
+            ports.record(&credentials.user.id, ActivityAction::SecondFactorAsked, &command.client, now);
+            let known = Credentials { hash, ..credentials };
+            let challenge = ports.challenges.mint(&known, now + CHALLENGE_LIFE);
             return Err(SignInError::SecondFactorRequired(challenge));
         }
         let (session, token) = new_session(ports, &credentials.user, command.client.clone(), now);
         // Between the check and here the account may have been closed, its hash replaced or a second factor added: then decide again.
         if begin(ports, &credentials, &session, now).await? {
             ports.forget_guesses(&command.email, &command.client).await;
-            upgraded_hash(ports, &credentials, command.password).await;
+            upgraded_hash(ports, &credentials, &command.password).await;
             ports.make_room(&credentials.user.id, now).await;
             ports.record(&credentials.user.id, ActivityAction::SignIn, &command.client, now);
             return Ok(signed_in(ports, credentials.user, session, token, now));
@@ -88,13 +93,13 @@ async fn begin(
     session: &Session,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(letter) = device_letter(ports, &credentials.user, session, now).await? else {
+    if !ports.sessions.is_new_device(session).await? {
         return ports.sessions.begin(session, &credentials.hash).await;
-    };
+    }
     again(|| async {
         let mut unit = ports.store.begin().await?;
         unit.users().lock(&session.user_id).await?;
-        if begin_within(unit.as_mut(), session, &credentials.hash, Some(&letter)).await? {
+        if begin_within(ports, unit.as_mut(), &credentials.user, session, &credentials.hash, now).await? {
             unit.commit().await.map(|()| true)
         } else {
             unit.rollback().await.map(|()| false)
@@ -103,33 +108,20 @@ async fn begin(
     .await
 }
 
-/// The letter that tells of a session's device, if that was not seen before and its address has not had too many letters.
-pub(super) async fn device_letter(
-    ports: &Ports,
-    user: &User,
-    session: &Session,
-    now: Timestamp,
-) -> Result<Option<Letter>, StoreError> {
-    let tells =
-        ports.sessions.is_new_device(session).await? && ports.may_write_to(&user.email, now).await?.is_ok();
-    Ok(tells.then(|| ports.letter(&user.id, LetterKind::NewDevice, &user.email, &session.client, now)))
-}
-
 /// Begins a session of an account that the unit of work has locked, with the letter that tells of its device. Of several at once on one
 /// new device, the first tells. `false` if the account is closed or its hash no longer is `verified`.
 pub(super) async fn begin_within(
+    ports: &Ports,
     unit: &mut dyn UnitOfWork,
+    user: &User,
     session: &Session,
     verified: &PasswordHash,
-    letter: Option<&Letter>,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let letter = match letter {
-        Some(letter) if unit.sessions().is_new_device(session).await? => Some(letter),
-        _ => None,
-    };
+    let is_new = unit.sessions().is_new_device(session).await?;
     let begun = unit.sessions().begin(session, verified).await?;
-    if let (true, Some(letter)) = (begun, letter) {
-        unit.outbox().add(letter).await?;
+    if begun && is_new {
+        ports.tell_of_device(unit, user, session, now).await?;
     }
     Ok(begun)
 }
@@ -173,21 +165,24 @@ async fn take_guess(ports: &Ports, command: &SignIn, now: Timestamp) -> Result<(
     Err(SignInError::TooManyGuesses(wait))
 }
 
-/// Hashes the password again where the hash is cheaper than configured, and gives the hash that there is then. That can wait for the
-/// next sign-in if it must.
-async fn upgraded_hash(ports: &Ports, credentials: &Credentials, attempt: PasswordAttempt) -> PasswordHash {
+/// Hashes the password again where the hash is cheaper than configured, and gives the hash that there is then; `None` if somebody else
+/// has replaced it. That it can't be done can wait for the next sign-in.
+async fn upgraded_hash(
+    ports: &Ports,
+    credentials: &Credentials,
+    attempt: &PasswordAttempt,
+) -> Option<PasswordHash> {
     let old = &credentials.hash;
     if !ports.passwords.is_outdated(old) {
-        return old.clone();
+        return Some(old.clone());
     }
-    let Some(password) = attempt.verified() else { return old.clone() };
-    let Ok(new) = ports.passwords.hash(&password).await else { return old.clone() };
+    let Some(password) = attempt.clone().verified() else { return Some(old.clone()) };
+    let Ok(new) = ports.passwords.hash(&password).await else { return Some(old.clone()) };
     match ports.accounts.replace_hash(&credentials.user.id, old, &new).await {
-        Ok(true) => new,
-        Ok(false) => old.clone(),
+        Ok(is_replaced) => is_replaced.then_some(new),
         Err(error) => {
             tracing::warn!(%error, "a password hash could not be upgraded");
-            old.clone()
+            Some(old.clone())
         }
     }
 }

@@ -7,8 +7,10 @@ use subtle_domain::sync::{Place, PlacedEvent};
 use crate::sessions::Caller;
 use crate::{OpenStream, Ports, TooManyStreams};
 
-/// Most events that are read at once. With the largest there are, a megabyte; who is slow to take them is read no others for.
+/// Most events that are read at once.
 const MOST: u32 = 16;
+/// How much of what was read is kept for who has not taken it, in bytes of data. One event is kept however large it is.
+const KEPT: usize = 16_384;
 
 /// Somebody who follows their sync log. What they are told comes from the log alone, by its places: a signal only says that it is
 /// worth a look, so one that is lost or comes twice does no harm.
@@ -70,9 +72,18 @@ impl Follower {
         async move { ports.sync_events.after(&user, place, MOST).await }
     }
 
-    /// Goes on behind events that were read.
-    pub fn pass(&mut self, events: &[PlacedEvent]) {
+    /// Goes on behind the first of the events that were read, as many as may wait to be taken, and gives those: with many slow
+    /// readers and large events the others would cost more memory than another look costs time.
+    pub fn pass(&mut self, mut events: Vec<PlacedEvent>) -> Vec<PlacedEvent> {
+        let mut bytes = 0;
+        let fits = |placed: &PlacedEvent| {
+            bytes += placed.event.data.as_ref().map_or(0, String::len);
+            bytes <= KEPT
+        };
+        let fitting = events.iter().map(fits).take_while(|fits| *fits).count();
+        events.truncate(fitting.max(1));
         self.place = events.last().map_or(self.place, |last| last.place);
+        events
     }
 
     /// Waits until there may be more to read, or they may go on no longer. Nothing is lost when the future is dropped.
@@ -128,9 +139,24 @@ mod tests {
             let events = follower.read().await.unwrap();
             let places: Vec<_> = events.iter().map(|event| event.place.number()).collect();
             assert_eq!(places, expected);
-            follower.pass(&events);
+            assert_eq!(follower.pass(events.clone()), events);
         }
         assert_eq!(follower.place(), Place::new(9));
+    }
+
+    #[tokio::test]
+    async fn of_large_events_few_wait_to_be_taken() {
+        let large = |number, bytes| {
+            let mut event = placed(number);
+            event.event.data = Some("x".repeat(bytes));
+            event
+        };
+        let mut follower = follow(mocks(7), Some(0)).await;
+        let kept = follower.pass(vec![large(1, 60_000), large(2, 1)]);
+        assert_eq!((kept.len(), follower.place()), (1, Place::new(1)));
+        let kept = follower.pass(vec![large(2, KEPT - 1), large(3, 1), large(4, 1)]);
+        assert_eq!((kept.len(), follower.place()), (2, Place::new(3)));
+        assert_eq!((follower.pass(Vec::new()), follower.place()), (Vec::new(), Place::new(3)));
     }
 
     #[tokio::test]

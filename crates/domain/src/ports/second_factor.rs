@@ -1,10 +1,9 @@
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{Credentials, StoreError};
 use crate::Timestamp;
 use crate::email::EmailAddress;
 use crate::ids::UserId;
-use crate::password::PasswordHash;
 use crate::second_factor::{Challenge, SealedSecret, SecondFactor, TotpStep};
 use crate::token::{OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
 
@@ -50,12 +49,12 @@ pub trait Authenticators: Send + Sync {
 /// Makes and opens what stands for a password that was shown, until a code is.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait Challenges: Send + Sync {
-    /// A challenge for a user of that hash. It dies with the hash.
-    fn mint(&self, user: &UserId, hash: &PasswordHash, expires_at: Timestamp) -> Challenge;
+    /// A challenge for an account. It dies with the password and with the second factor.
+    fn mint(&self, known: &Credentials, expires_at: Timestamp) -> Challenge;
     /// Takes one apart without believing it; `None` if it is none.
     fn open(&self, token: &str) -> Option<PresentedChallenge>;
-    /// Whether it was made by us for a user of that hash.
-    fn is_authentic(&self, challenge: &PresentedChallenge, hash: &PasswordHash) -> bool;
+    /// Whether it was made by us for that account as it is.
+    fn is_authentic(&self, challenge: &PresentedChallenge, known: &Credentials) -> bool;
 }
 
 /// Second factors, a statement at a time.

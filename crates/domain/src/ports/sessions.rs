@@ -93,13 +93,9 @@ pub trait SessionRepository: Send {
     async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
     /// As [`Sessions::begin`].
     async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
-    /// Notes that the owner of a session has shown a code too; the session, if it is not ended.
-    async fn raise(
-        &mut self,
-        user: &UserId,
-        session: &SessionId,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError>;
+    /// Notes that the owner of a session has an app with their new second factor; the session, if it is not ended. Its sign-in gets no
+    /// fresher: a code of a secret that was just shown tells nothing of who has it.
+    async fn raise(&mut self, user: &UserId, session: &SessionId) -> Result<Option<Session>, StoreError>;
     /// As [`Sessions::is_new_device`].
     async fn is_new_device(&mut self, session: &Session) -> Result<bool, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas on commit, and names those that were ended.

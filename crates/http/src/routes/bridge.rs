@@ -138,6 +138,7 @@ pub(super) async fn redeem(
 impl From<IssueBridgeError> for ApiError {
     fn from(error: IssueBridgeError) -> Self {
         match error {
+            IssueBridgeError::TooMany(after) => Self::TooManyRequests(after),
             IssueBridgeError::Closed => Self::account_closed(),
             IssueBridgeError::Store(store) => Self::Store(store),
         }

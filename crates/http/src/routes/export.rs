@@ -1,13 +1,14 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get};
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
-use subtle_application::Ports;
-use subtle_application::accounts::{self, ExportCursor, ExportPart, ExportRow};
+use subtle_application::accounts::{self, ExportCursor, ExportError, ExportPart, ExportRow};
 use subtle_application::sessions::FreshCaller;
-use subtle_domain::ports::StoreError;
+use subtle_application::{OpenStream, Ports};
+use subtle_domain::throttle::RetryAfter;
 use utoipa::ToSchema;
 
 use super::activity::ActivityDto;
@@ -18,6 +19,9 @@ use super::timeline::BegunSession;
 use super::usage::UsageDto;
 use crate::problem::ApiError;
 use crate::request::FreshlySignedIn;
+
+/// When there may be room for one more export of an account.
+const ROOM: Duration = Duration::from_secs(10);
 
 /// Everything that is held about a person.
 #[derive(ToSchema)]
@@ -52,19 +56,21 @@ pub(super) struct DoneDto {
 /// Take everything that is held about you.
 ///
 /// One JSON document, sent as it is read. It ends before its closing brace if it could not be read to the end. Asks for a sign-in that
-/// is not old. Notes of support are theirs and not in it.
+/// is not old, and ends with the session. Not in it: notes of support, which are theirs; letters and hand-offs that are under way; what
+/// other programs put into the sync log.
 #[utoipa::path(
     operation_id = "exportMe",
     tag = "me",
     responses(
         (status = 200, description = "Everything", body = ExportDto),
         (status = 403, description = "The sign-in is too old: `reauthentication-required`"),
+        (status = 429, description = "Too many exports of this account are under way"),
     ),
     security(("accessToken" = []))
 )]
 #[get("/v1/me/export")]
 pub(super) async fn export(ports: Data<Ports>, caller: FreshlySignedIn) -> Result<HttpResponse, ApiError> {
-    let user = accounts::export_account(&ports, &caller.0).await?.ok_or_else(ApiError::account_closed)?;
+    let (user, counted) = accounts::export_account(&ports, &caller.0).await?;
     let head = format!(
         r#"{{"exportedAt":{},"user":{}"#,
         json(&time(ports.clock.now())),
@@ -73,6 +79,7 @@ pub(super) async fn export(ports: Data<Ports>, caller: FreshlySignedIn) -> Resul
     let writer = Writer {
         ports,
         caller: caller.0,
+        _counted: counted,
         parts: ExportPart::ALL.into_iter().collect(),
         after: None,
         has_rows: false,
@@ -85,6 +92,7 @@ pub(super) async fn export(ports: Data<Ports>, caller: FreshlySignedIn) -> Resul
 struct Writer {
     ports: Data<Ports>,
     caller: FreshCaller,
+    _counted: OpenStream,
     /// Those that are not written to their end.
     parts: VecDeque<ExportPart>,
     /// How far the first of them is written.
@@ -105,7 +113,7 @@ impl Writer {
         })
     }
 
-    async fn write(&mut self, part: ExportPart, text: &mut String) -> Result<(), StoreError> {
+    async fn write(&mut self, part: ExportPart, text: &mut String) -> Result<(), ExportError> {
         let is_first = self.after.is_none();
         let page = accounts::export_part(&self.ports, &self.caller, part, self.after.take()).await?;
         if is_first {
@@ -152,6 +160,16 @@ fn written(row: ExportRow) -> Option<String> {
         ExportRow::Audit(row) if row.action.starts_with("note.") => return None,
         ExportRow::Audit(row) => json(&DoneDto { action: row.action, created_at: time(row.at) }),
     })
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Closed => Self::account_closed(),
+            ExportError::TooMany(_) => Self::TooManyRequests(RetryAfter(ROOM)),
+            ExportError::Store(store) => Self::Store(store),
+        }
+    }
 }
 
 fn json(value: &impl Serialize) -> String {

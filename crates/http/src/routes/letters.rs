@@ -8,6 +8,7 @@ use subtle_application::accounts::{
 use subtle_application::mail::{RequestLetter, request_letter};
 use subtle_domain::email::EmailAddress;
 use subtle_domain::password::{Password, PasswordAttempt};
+use subtle_domain::session::ClientInfo;
 use utoipa::ToSchema;
 
 use crate::problem::{ApiError, FieldErrors};
@@ -93,9 +94,10 @@ pub(super) async fn verify(
 pub(super) async fn resend(
     _counted: LetterLimit,
     ports: Data<Ports>,
+    client: Client,
     body: Json<LetterRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    send(&ports, RequestLetter::VerifyEmail, &body.0).await
+    send(&ports, RequestLetter::VerifyEmail, &body.0, &client.0).await
 }
 
 /// Ask for a letter with which to choose a new password.
@@ -114,9 +116,10 @@ pub(super) async fn resend(
 pub(super) async fn request_reset(
     _counted: LetterLimit,
     ports: Data<Ports>,
+    client: Client,
     body: Json<LetterRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    send(&ports, RequestLetter::ResetPassword, &body.0).await
+    send(&ports, RequestLetter::ResetPassword, &body.0, &client.0).await
 }
 
 /// Choose a new password with the token of a letter.
@@ -175,10 +178,15 @@ pub(super) async fn change_email(
     Ok(HttpResponse::Accepted().finish())
 }
 
-async fn send(ports: &Ports, wish: RequestLetter, asked: &LetterRequest) -> Result<HttpResponse, ApiError> {
+async fn send(
+    ports: &Ports,
+    wish: RequestLetter,
+    asked: &LetterRequest,
+    client: &ClientInfo,
+) -> Result<HttpResponse, ApiError> {
     let mut errors = FieldErrors::default();
     let email = errors.take("email", EmailAddress::parse_known(&asked.email));
-    request_letter(ports, wish, email.ok_or(errors)?).await?;
+    request_letter(ports, wish, email.ok_or(errors)?, client).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

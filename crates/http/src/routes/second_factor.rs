@@ -249,6 +249,7 @@ pub(super) async fn confirm(
         (status = 200, description = "The codes", body = RecoveryCodesDto),
         (status = 403, description = "The sign-in is too old: `reauthentication-required`"),
         (status = 404, description = "There is no second factor"),
+        (status = 429, description = "Too many changes of the second factor"),
     ),
     security(("accessToken" = []))
 )]
@@ -347,6 +348,7 @@ impl From<NoSecondFactor> for ApiError {
     fn from(error: NoSecondFactor) -> Self {
         match error {
             NoSecondFactor::Off => Self::NotFound,
+            NoSecondFactor::TooMany(after) => Self::TooManyRequests(after),
             NoSecondFactor::Closed => Self::account_closed(),
             NoSecondFactor::Store(store) => Self::Store(store),
         }

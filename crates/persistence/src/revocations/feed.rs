@@ -26,9 +26,9 @@ use crate::sync::{self, Topic};
 const LISTEN: &str =
     "SET application_name = 'subtle revocations'; LISTEN subtle_revocations; LISTEN subtle_sync";
 /// A connection that is silent for so long is asked whether it lives.
-const PING_AFTER: Duration = Duration::from_secs(1);
+const PING_AFTER: Duration = Duration::from_millis(300);
 /// And counts as dead when it does not say so within this.
-const PING_PATIENCE: Duration = Duration::from_secs(1);
+const PING_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the statements at the beginning may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 

@@ -64,17 +64,12 @@ impl SessionRepository for PgUnitOfWork {
         Ok(begun == 1)
     }
 
-    async fn raise(
-        &mut self,
-        user: &UserId,
-        session: &SessionId,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
+    async fn raise(&mut self, user: &UserId, session: &SessionId) -> Result<Option<Session>, StoreError> {
         let row: Option<SessionRow> = step!(self, connection => diesel::update(sessions::table)
             .filter(sessions::id.eq(session.as_str()))
             .filter(sessions::user_id.eq(user.as_str()))
             .filter(sessions::revoked_at.is_null())
-            .set((sessions::second_factor.eq(true), sessions::authenticated_at.eq(now)))
+            .set(sessions::second_factor.eq(true))
             .returning(SessionRow::as_returning())
             .get_result(connection)
             .map(OptionalExtension::optional))?;

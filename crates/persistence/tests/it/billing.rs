@@ -63,6 +63,24 @@ async fn unknown_and_erased_accounts_get_no_record() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_made_while_its_person_is_erased_is_none() {
+    let home = Home::of_three().await;
+    let mut erasing = store(home.pool()).begin().await.unwrap();
+    let mut ada = erasing.users().lock(&user_id("ada")).await.unwrap().unwrap();
+    let pool = home.pool();
+    let making = tokio::spawn(async move {
+        let mut unit = store(pool).begin().await.unwrap();
+        let added = unit.billing().add(&record("b1", "ada", start())).await.unwrap();
+        unit.commit().await.map(|()| added).unwrap()
+    });
+    home.await_waiting(1).await;
+    ada.erase(start());
+    erasing.users().save(&ada).await.unwrap();
+    erasing.commit().await.unwrap();
+    assert!(!making.await.unwrap());
+}
+
+#[tokio::test]
 async fn an_identifier_that_is_taken_is_a_conflict() {
     let home = Home::of_three().await;
     assert!(added(&home, &record("b1", "ada", start())).await);

@@ -17,6 +17,7 @@ async fn with_dead() -> Home {
                 VALUES ('expired {days}', 'ada', 'e{days}', '{end}'::timestamptz - interval '1 day', '{end}');
              INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at, revoked_at, revoked_reason)
                 VALUES ('ended {days}', 'ada', 'r{days}', '{end}'::timestamptz - interval '1 day', '2100-01-01', '{end}', 'user');
+             INSERT INTO bridge_tokens (id, user_id, token, expires_at) VALUES ('bridge {days}', 'ada', 'b{days}', '{end}');
              INSERT INTO idempotency_keys (caller, key, fingerprint, created_at, answer)
                 VALUES ('key:k', 'key {days}', '', '{end}', 'x');
              INSERT INTO usage_reservations (user_id, id, request_count, total_tokens, total_cost, created_at, expires_at)
@@ -24,22 +25,30 @@ async fn with_dead() -> Home {
         ))
         .await;
     }
+    home.run(&format!(
+        "INSERT INTO second_factors (user_id, sealed, created_at, confirmed_at) VALUES
+            ('ada', '', '{0}', NULL), ('bob', '', '{0}', '{0}'), ('eve', '', '{1}', NULL)",
+        at(2),
+        at(0)
+    ))
+    .await;
     home
 }
 
 const LEFT: &str = "
     SELECT string_agg(id, ', ' ORDER BY id COLLATE \"C\") FROM (
         SELECT id FROM sessions UNION ALL SELECT key FROM idempotency_keys UNION ALL SELECT id FROM usage_reservations
+        UNION ALL SELECT id FROM bridge_tokens UNION ALL SELECT 'factor ' || user_id FROM second_factors
     ) AS rows";
 
 #[tokio::test]
 async fn what_ended_long_ago_is_taken_away() {
     let home = with_dead().await;
-    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 3 + 3 + 4 + 1);
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 3 + 3 + 4 + 1 + 5 + 1);
     assert_eq!(
         home.value(LEFT).await,
-        "ended -30, ended 1, ended 6, expired -30, expired 1, expired 6, \
-         hold -30, hold 1, hold 34, hold 6, hold 8, key -30, key 1"
+        "bridge -30, ended -30, ended 1, ended 6, expired -30, expired 1, expired 6, \
+         factor bob, factor eve, hold -30, hold 1, hold 34, hold 6, hold 8, key -30, key 1"
     );
     assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 0);
 }

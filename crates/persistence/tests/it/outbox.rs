@@ -10,6 +10,7 @@ use subtle_domain::letter::{Letter, LetterKind, LetterRequest};
 use subtle_domain::one_time::Purpose;
 use subtle_domain::ports::{Outbox, Store, TakenLetter};
 use subtle_domain::session::ClientInfo;
+use subtle_domain::throttle::Rate;
 use subtle_persistence::PgOutbox;
 
 use crate::one_time::{put, record};
@@ -159,4 +160,53 @@ async fn requests_are_taken_in_their_order_by_one_each_and_stay_until_they_are_a
     assert_eq!(again.outbox().take_request().await.unwrap(), Some(request("r1", 1)));
     again.commit().await.unwrap();
     assert!(!outbox.is_waiting(later(9)).await.unwrap());
+}
+
+#[tokio::test]
+async fn letters_of_a_newer_version_are_left_to_its_servers() {
+    let home = Home::of_three().await;
+    let outbox = PgOutbox::new(home.pool());
+    queue(&home, &[letter("m1", LetterKind::NewDevice, 0), letter("m2", LetterKind::NewDevice, 1)]).await;
+    home.run("UPDATE mail_outbox SET kind = 'of_a_newer_version' WHERE id = 'm1'").await;
+    assert_eq!(take(&outbox, later(9)).await.unwrap().letter.id.as_str(), "m2");
+    assert!(take(&outbox, later(9)).await.is_none());
+    assert_eq!(home.value("SELECT tries FROM mail_outbox WHERE id = 'm1'").await, "0");
+}
+
+#[tokio::test]
+async fn a_notice_counts_once_its_cause_has_committed() {
+    let home = Home::of_three().await;
+    let (store, rate) = (store(home.pool()), Rate { burst: 2, interval: TimeDelta::minutes(1) });
+    let mut admitted = Vec::new();
+    for is_committed in [false, true, true, true] {
+        let mut unit = store.begin().await.unwrap();
+        admitted.push(unit.outbox().admit(&user_id("ada"), &rate, later(0)).await.unwrap());
+        if is_committed { unit.commit().await.unwrap() } else { unit.rollback().await.unwrap() }
+    }
+    assert_eq!(admitted, [true, true, true, false]);
+    let mut unit = store.begin().await.unwrap();
+    assert!(unit.outbox().admit(&user_id("bob"), &rate, later(0)).await.unwrap());
+    assert!(unit.outbox().admit(&user_id("ada"), &rate, later(60)).await.unwrap());
+}
+
+#[tokio::test]
+async fn who_is_erased_while_a_request_of_theirs_is_answered_waits_for_nobody() {
+    let home = Home::of_three().await;
+    let (outbox, store) = (PgOutbox::new(home.pool()), store(home.pool()));
+    outbox.request(&request("r1", 1)).await.unwrap();
+    outbox.request(&request("r2", 2)).await.unwrap();
+    let mut erasing = store.begin().await.unwrap();
+    erasing.users().lock(&user_id("ada")).await.unwrap();
+    let mut answering = store.begin().await.unwrap();
+    answering.outbox().take_request().await.unwrap().unwrap();
+    let answered = tokio::spawn(async move {
+        let owner = answering.users().lock_address(&email("ada@example.com")).await.unwrap();
+        answering.commit().await.unwrap();
+        owner
+    });
+    home.await_waiting(1).await;
+    erasing.users().erase_traces(&user_id("ada"), &email("ada@example.com")).await.unwrap();
+    erasing.commit().await.unwrap();
+    answered.await.unwrap();
+    assert_eq!(home.value("SELECT count(*) FROM mail_requests").await, "0");
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::test_ports::{self, NOW, ada, session, was};
 use subtle_domain::bridge::{CodeChallenge, LIFE};
 use subtle_domain::ids::BridgeId;
+use subtle_domain::letter::LetterKind;
 use subtle_domain::ports::MockUnit;
 use subtle_domain::second_factor::Assurance;
 use subtle_domain::sync::{Place, PlacedEvent};
@@ -76,6 +77,7 @@ async fn session_event_and_redemption_commit_together() {
             Some(Session { authenticated_at: earlier, assurance: Assurance::SecondFactor, ..session() }),
             None,
         );
+        unit.sessions.expect_is_new_device().returning(|_| Ok(true));
         unit.bridges.expect_spend().withf(|_, now| *now == NOW).times(1).returning(|_, _| Ok(true));
         // A handed over sign-in is as old as the one that it comes from, and by the same means.
         unit.sessions
@@ -87,6 +89,7 @@ async fn session_event_and_redemption_commit_together() {
             })
             .times(1)
             .returning(|_| Ok(()));
+        test_ports::expect_letters(&mut unit, &[(LetterKind::NewDevice, "ada@example.com")]);
         let committed = mocks.expect_unit(unit);
         let done = redeem_bridge(&mocks.ports(), command("bt", verifier)).await.unwrap();
         assert_eq!((done.signed_in.user, done.data), (ada(), bridge().data));

@@ -47,8 +47,8 @@ async fn the_first_code_turns_it_on_ends_the_other_sessions_and_gives_ten_codes_
     let mut unit = unit(ada(), Some(pending()));
     unit.sessions
         .expect_raise()
-        .withf(|user, id, now| (user, id, *now) == (&ada().id, &caller().session_id, NOW))
-        .returning(|_, _, _| Ok(Some(Session { assurance: Assurance::SecondFactor, ..session() })));
+        .withf(|user, id| (user, id) == (&ada().id, &caller().session_id))
+        .returning(|_, _| Ok(Some(Session { assurance: Assurance::SecondFactor, ..session() })));
     unit.users.expect_save().withf(|user| user.second_factor_at == Some(NOW)).times(1).returning(|_| Ok(()));
     unit.second_factors
         .expect_put()
@@ -102,22 +102,21 @@ async fn nothing_to_confirm_too_late_and_confirmed_before_turn_nothing_on() {
 #[tokio::test]
 async fn a_session_that_ended_meanwhile_turns_nothing_on() {
     let mut unit = unit(ada(), Some(pending()));
-    unit.sessions.expect_raise().returning(|_, _, _| Ok(None));
+    unit.sessions.expect_raise().returning(|_, _| Ok(None));
     let (refused, committed) = ask(authenticating(), unit, "123456").await;
     assert!(matches!(refused, Err(ConfirmError::Closed)) && !committed);
 }
 
 #[tokio::test]
-async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
+async fn a_try_too_many_is_refused_before_it_is_evaluated_and_takes_no_guess_at_sign_in() {
     let mut mocks = Mocks::default();
     mocks.policy.code_guesses = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
     let wait = RetryAfter(std::time::Duration::from_mins(1));
     mocks
         .guesses
         .expect_take()
-        .withf(|key, _, _| key == "codes of ada")
+        .withf(|key, _, _| key == "second factor of ada")
         .returning(move |_, _, _| Ok(Err(wait)));
-    mocks.expect_activity(&[ActivityAction::SignInRefused]);
     let refused = confirm_second_factor(&mocks.ports(), &fresh(), &OneTimeCode::new("123456")).await;
     assert!(matches!(refused, Err(ConfirmError::Code(CodeRefused::TooMany(told))) if told == wait));
 }

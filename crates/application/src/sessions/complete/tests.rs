@@ -25,10 +25,9 @@ fn knowing(user: User, until: Timestamp) -> Mocks {
     mocks.challenges.expect_open().returning(move |token| {
         (token == "ch").then(|| PresentedChallenge { user_id: ada().id, expires_at: until, mac: [7; 32] })
     });
-    mocks.challenges.expect_is_authentic().returning(|_, hash| *hash == PasswordHash::tombstone());
+    mocks.challenges.expect_is_authentic().returning(|_, known| known.hash == PasswordHash::tombstone());
     let hash = PasswordHash::tombstone();
     mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
-    mocks.sessions.expect_is_new_device().returning(|_| Ok(false));
     mocks.authenticators.expect_check().returning(|_, _, code, _| {
         (code == &OneTimeCode::new("123456")).then_some(RightCode { step: TotpStep(7), resealed: None })
     });
@@ -53,6 +52,7 @@ fn unit(user: User, found: SecondFactor) -> MockUnit {
 
 /// A unit of work in which a session begins.
 fn beginning(mut unit: MockUnit) -> MockUnit {
+    unit.sessions.expect_is_new_device().returning(|_| Ok(false));
     unit.sessions
         .expect_begin()
         .withf(|session, verified| {
@@ -171,6 +171,7 @@ async fn an_account_that_was_closed_or_has_no_factor_any_more_opens_nothing() {
     for user in [ada(), User { disabled_at: Some(NOW), ..ada_with_factor() }] {
         let mut mocks = knowing(ada_with_factor(), soon());
         let committed = mocks.expect_unit(unit(user, factor()));
+        mocks.expect_activity(&[ActivityAction::SignInRefused]);
         let refused = complete_sign_in(&mocks.ports(), command("ch", "123456")).await;
         assert!(matches!(refused, Err(CompleteSignInError::InvalidChallenge)) && !was(&committed));
     }

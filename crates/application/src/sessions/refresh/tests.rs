@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_ports::{Mocks, NOW, ada, digest, session, token};
+use crate::test_ports::{Mocks, NOW, ada, ada_with_factor, digest, session, token};
 use crate::{LimitRates, Limits};
 use chrono::TimeDelta;
 use subtle_domain::session::Generation;
@@ -173,5 +173,18 @@ async fn too_many_refreshes_of_one_account_wait_and_forged_tokens_do_not_count()
     let ports = mocks.ports();
     for _ in 0..3 {
         assert!(matches!(refresh(&ports, "rt", &ClientInfo::default()).await, Err(RefreshError::Invalid)));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_an_older_server_began_without_the_code_that_is_asked_for_goes_no_further() {
+    for (assurance, is_enough) in [(Assurance::Password, false), (Assurance::SecondFactor, true)] {
+        let mut mocks = presenting(5, true);
+        stored(&mut mocks, Session { assurance, ..session() }, ada_with_factor());
+        mocks.sessions.expect_rotate().returning(|_, _, _, _| Ok(true));
+        if !is_enough {
+            mocks.expect_activity(&[ActivityAction::RefreshRefused]);
+        }
+        assert_eq!(run(mocks).await.is_ok(), is_enough);
     }
 }

@@ -3,6 +3,7 @@ use crate::Policy;
 use crate::test_ports::{self, Mocks, NOW, ada, ada_with_factor};
 use chrono::TimeDelta;
 use subtle_domain::ids::SessionId;
+use subtle_domain::letter::LetterKind;
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{MockUnit, Revocation};
 use subtle_domain::throttle::Rate;
@@ -230,26 +231,30 @@ async fn of_two_on_one_new_device_at_once_the_first_tells() {
 async fn who_makes_up_devices_without_end_floods_no_mailbox() {
     let mut mocks = on_device(ada(), true);
     mocks.policy.letters = limited().guesses;
-    let wait = RetryAfter(std::time::Duration::from_mins(1));
-    mocks
-        .guesses
-        .expect_take()
-        .withf(|key, _, _| key == "letters to ada@example.com")
-        .returning(move |_, _, _| Ok(Err(wait)));
-    mocks.sessions.expect_begin().times(1).returning(|_, _| Ok(true));
+    let mut unit = MockUnit::default();
+    unit.users.expect_lock().returning(|_| Ok(Some(ada())));
+    unit.sessions.expect_is_new_device().returning(|_| Ok(true));
+    unit.sessions.expect_begin().times(1).returning(|_, _| Ok(true));
+    unit.outbox
+        .expect_admit()
+        .withf(|user, rate, now| (user, Some(*rate), *now) == (&ada().id, limited().guesses, NOW))
+        .times(1)
+        .returning(|_, _, _| Ok(false));
+    let committed = mocks.expect_unit(unit);
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
+    assert!(test_ports::was(&committed));
 }
 
 fn challenging(mut mocks: Mocks, of: &'static str) -> Mocks {
     mocks
         .challenges
         .expect_mint()
-        .withf(move |user, verified, until| {
-            *user == ada().id && *verified == hash(of) && *until == NOW + CHALLENGE_LIFE
+        .withf(move |known, until| {
+            known.user.id == ada().id && known.hash == hash(of) && *until == NOW + CHALLENGE_LIFE
         })
         .times(1)
-        .returning(|_, _, expires_at| Challenge { token: ChallengeToken::new("ch"), expires_at });
+        .returning(|_, expires_at| Challenge { token: ChallengeToken::new("ch"), expires_at });
     mocks
 }
 
@@ -257,6 +262,7 @@ fn challenging(mut mocks: Mocks, of: &'static str) -> Mocks {
 async fn who_has_a_second_factor_gets_a_challenge_and_no_session() {
     let mut mocks = challenging(knowing(ada_with_factor(), true), "a");
     mocks.passwords.expect_is_outdated().return_const(false);
+    mocks.expect_activity(&[ActivityAction::SecondFactorAsked]);
     let refused = sign_in(&mocks.ports(), command()).await;
     assert!(
         matches!(refused, Err(SignInError::SecondFactorRequired(challenge)) if challenge.token.expose() == "ch")
@@ -276,5 +282,23 @@ async fn a_challenge_stands_for_the_hash_that_there_is_after_the_upgrade() {
     mocks.passwords.expect_is_outdated().return_const(true);
     mocks.passwords.expect_hash().returning(|_| Ok(hash("b")));
     mocks.accounts.expect_replace_hash().returning(|_, _, _| Ok(true));
+    mocks.expect_activity(&[ActivityAction::SecondFactorAsked]);
+    assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::SecondFactorRequired(_))));
+}
+
+#[tokio::test]
+async fn of_two_who_upgrade_at_once_both_get_a_challenge_that_stands_for_the_hash_that_stays() {
+    let mut mocks = challenging(Mocks::default(), "c");
+    let mut reads = 0;
+    mocks.accounts.expect_credentials_of_address().times(2).returning(move |_| {
+        reads += 1;
+        let hash = if reads == 1 { hash("a") } else { hash("c") };
+        Ok(Some(Credentials { user: ada_with_factor(), hash }))
+    });
+    mocks.passwords.expect_verify().returning(|_, _| Ok(true));
+    mocks.passwords.expect_is_outdated().returning(|known| *known == hash("a"));
+    mocks.passwords.expect_hash().returning(|_| Ok(hash("b")));
+    mocks.accounts.expect_replace_hash().returning(|_, _, _| Ok(false));
+    mocks.expect_activity(&[ActivityAction::SecondFactorAsked]);
     assert!(matches!(sign_in(&mocks.ports(), command()).await, Err(SignInError::SecondFactorRequired(_))));
 }

@@ -1,6 +1,6 @@
 //! The sync log as it happens: server-sent events (WHATWG HTML, 9.2).
 //!
-//! Nothing is buffered for a client that is slow: the next event is read from the log once the connection has taken the one before,
+//! Little is buffered for a client that is slow: the next events are read from the log once the connection has taken the ones before,
 //! and who takes nothing for too long loses the connection.
 
 use std::collections::VecDeque;
@@ -137,8 +137,7 @@ impl Messages {
         let Ok(read) = tokio::spawn(self.follower.read()).await else { return false };
         match read {
             Ok(events) => {
-                self.follower.pass(&events);
-                self.waiting = events.into();
+                self.waiting = self.follower.pass(events).into();
                 self.failing = false;
             }
             Err(error) => {
