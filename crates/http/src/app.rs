@@ -17,7 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::problem::ApiError;
 use crate::server::Readiness;
 use crate::settings::Settings;
-use crate::turns::Turns;
+use crate::turns::{StreamTurns, Turns};
 use crate::{document, edge, routes};
 
 /// What all workers share.
@@ -25,6 +25,7 @@ use crate::{document, edge, routes};
 pub(crate) struct Shared {
     pub(crate) ports: Data<Ports>,
     turns: Data<Turns>,
+    stream_turns: Data<StreamTurns>,
     pub(crate) settings: Data<Settings>,
     pub(crate) readiness: Data<Readiness>,
     document: Bytes,
@@ -41,6 +42,7 @@ impl Shared {
         Self {
             ports: Data::new(ports),
             turns: Data::default(),
+            stream_turns: Data::default(),
             settings: Data::new(settings),
             readiness: Data::new(readiness),
             document: Bytes::from(document::openapi_document()),
@@ -69,12 +71,13 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    let Shared { ports, turns, settings, readiness, document, paths } = shared;
+    let Shared { ports, turns, stream_turns, settings, readiness, document, paths } = shared;
     let cors = Condition::new(!settings.cors_origins.is_empty(), cors(&settings));
     let openapi = move || ready(HttpResponse::Ok().content_type("application/json").body(document.clone()));
     App::new()
         .app_data(ports)
         .app_data(turns)
+        .app_data(stream_turns)
         .app_data(settings)
         .app_data(readiness)
         .app_data(paths)

@@ -15,14 +15,23 @@ use crate::problem::ApiError;
 
 /// How many requests about one account are worked on at once.
 const AT_ONCE: usize = 2;
+/// How many of one account's streams read at once.
+const READ_AT_ONCE: usize = 4;
 /// How many may be here at once, waiting ones among them.
 const MOST: usize = 256;
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whose turn it is, by account.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<UserId, Arc<Semaphore>>>);
+pub(crate) struct Turns {
+    at_once: usize,
+    most: usize,
+    queues: Mutex<HashMap<UserId, Arc<Semaphore>>>,
+}
+
+/// Turns of streams: all that an account has open may wait, for as long as it takes.
+#[derive(Clone)]
+pub(crate) struct StreamTurns(Data<Turns>);
 
 /// A turn: over when it is dropped.
 pub(crate) struct Turn {
@@ -38,6 +47,27 @@ struct Place {
     queue: Arc<Semaphore>,
 }
 
+impl Default for Turns {
+    fn default() -> Self {
+        Self { at_once: AT_ONCE, most: MOST, queues: Mutex::default() }
+    }
+}
+
+impl Default for StreamTurns {
+    fn default() -> Self {
+        Self(Data::new(Turns { at_once: READ_AT_ONCE, most: usize::MAX, queues: Mutex::default() }))
+    }
+}
+
+impl StreamTurns {
+    /// Waits for a turn with an account; `None` when the server ends.
+    pub(crate) async fn take(&self, user: &UserId) -> Option<Turn> {
+        let place = Turns::line_up(&self.0, user)?;
+        let permit = Arc::clone(&place.queue).acquire_owned().await.ok()?;
+        Some(Turn { _permit: permit, _place: place })
+    }
+}
+
 impl Turns {
     /// Waits for a turn with an account.
     pub(crate) async fn take(turns: &Data<Self>, user: &UserId) -> Result<Turn, ApiError> {
@@ -51,10 +81,10 @@ impl Turns {
     }
 
     fn line_up(turns: &Data<Self>, user: &UserId) -> Option<Place> {
-        let mut queues = turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(user.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        let mut queues = turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(user.clone()).or_insert_with(|| Arc::new(Semaphore::new(turns.at_once)));
         // One count is the map's; who has a turn counts twice.
-        (Arc::strong_count(queue) <= MOST).then(|| Place {
+        (Arc::strong_count(queue) <= turns.most).then(|| Place {
             turns: turns.clone(),
             user: user.clone(),
             queue: Arc::clone(queue),
@@ -64,7 +94,7 @@ impl Turns {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut queues = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.turns.queues.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's count and this one: nobody else is in the queue.
         if Arc::strong_count(&self.queue) <= 2 {
             queues.remove(&self.user);
@@ -104,6 +134,24 @@ mod tests {
         assert!(matches!(Turns::take(&turns, &ada).await, Err(ApiError::UsageBusy(_))));
         drop(places);
         drop(Turns::take(&turns, &ada).await.ok().unwrap());
-        assert!(turns.0.lock().unwrap().is_empty());
+        assert!(turns.queues.lock().unwrap().is_empty());
+    }
+
+    #[actix_web::test]
+    async fn streams_of_one_account_read_by_a_few_and_none_is_sent_away() {
+        let turns = StreamTurns::default();
+        let ada = user("ada");
+        let mut reading = Vec::new();
+        for _ in 0..READ_AT_ONCE {
+            reading.push(turns.take(&ada).await.unwrap());
+        }
+        let mut waiting: Vec<_> = (0..1_000).map(|_| Box::pin(turns.take(&ada))).collect();
+        assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
+        assert!(turns.take(&user("bob")).await.is_some());
+        drop(reading);
+        for turn in waiting {
+            drop(turn.await.unwrap());
+        }
+        assert!(turns.0.queues.lock().unwrap().is_empty());
     }
 }

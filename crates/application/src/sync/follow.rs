@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use subtle_domain::ids::UserId;
 use subtle_domain::ports::{StoreError, SyncSignal};
 use subtle_domain::sync::{Place, PlacedEvent};
 
@@ -18,6 +19,8 @@ pub struct Follower {
     ports: Arc<Ports>,
     caller: Caller,
     place: Place,
+    /// How many events to read next: few where they are large.
+    reach: u32,
     signal: Box<dyn SyncSignal>,
     _counted: OpenStream,
 }
@@ -44,7 +47,7 @@ pub async fn follow_events(
     let signal = ports.sync_signals.listen(&caller.user_id, &caller.session_id);
     let last = ports.sync_events.last(&caller.user_id).await?;
     let place = after.map_or(last, |after| after.min(last));
-    Ok(Follower { ports, caller, place, signal, _counted: counted })
+    Ok(Follower { ports, caller, place, reach: MOST, signal, _counted: counted })
 }
 
 impl Follower {
@@ -52,6 +55,12 @@ impl Follower {
     #[must_use]
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.caller.user_id
     }
 
     /// For how long they may go on, as far as is known now; not at all once their session is over or their access token has expired.
@@ -65,11 +74,12 @@ impl Follower {
 
     /// Reads the events that come next, if there are any yet, for [`Follower::pass`] to go on behind them.
     ///
-    /// The future is its own: whoever lets it run to its end, even if nobody wants the events any more, gives its connection back. One
+    /// For as many as [`Follower::pass`] will keep, as far as can be told. The future is its own: whoever lets it run to its end, even if nobody wants the events any more, gives its connection back. One
     /// that is dropped costs the connection, and many clients may go away at once.
     pub fn read(&self) -> impl Future<Output = Result<Vec<PlacedEvent>, StoreError>> + Send + 'static {
-        let (ports, user, place) = (Arc::clone(&self.ports), self.caller.user_id.clone(), self.place);
-        async move { ports.sync_events.after(&user, place, MOST).await }
+        let (ports, user) = (Arc::clone(&self.ports), self.caller.user_id.clone());
+        let (place, reach) = (self.place, self.reach);
+        async move { ports.sync_events.after(&user, place, reach).await }
     }
 
     /// Goes on behind the first of the events that were read, as many as may wait to be taken, and gives those: with many slow
@@ -80,8 +90,13 @@ impl Follower {
             bytes += placed.event.data.as_ref().map_or(0, String::len);
             bytes <= KEPT
         };
-        let fitting = events.iter().map(fits).take_while(|fits| *fits).count();
-        events.truncate(fitting.max(1));
+        let fitting = events.iter().map(fits).take_while(|fits| *fits).count().max(1);
+        self.reach = if fitting < events.len() {
+            u32::try_from(fitting).unwrap_or(MOST)
+        } else {
+            self.reach.saturating_mul(2).min(MOST)
+        };
+        events.truncate(fitting);
         self.place = events.last().map_or(self.place, |last| last.place);
         events
     }
@@ -153,10 +168,14 @@ mod tests {
         };
         let mut follower = follow(mocks(7), Some(0)).await;
         let kept = follower.pass(vec![large(1, 60_000), large(2, 1)]);
-        assert_eq!((kept.len(), follower.place()), (1, Place::new(1)));
+        assert_eq!((kept.len(), follower.place(), follower.reach), (1, Place::new(1), 1));
         let kept = follower.pass(vec![large(2, KEPT - 1), large(3, 1), large(4, 1)]);
         assert_eq!((kept.len(), follower.place()), (2, Place::new(3)));
         assert_eq!((follower.pass(Vec::new()), follower.place()), (Vec::new(), Place::new(3)));
+        for reach in [4, 8, 16, 16] {
+            assert_eq!(follower.reach, reach);
+            follower.pass(vec![large(4, 1)]);
+        }
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use crate::problem::ApiError;
 use crate::request::{Authenticated, LastEventId};
 use crate::server::Readiness;
 use crate::settings::Settings;
+use crate::turns::StreamTurns;
 
 /// When a client that lost its connection should come back, in milliseconds.
 const RETRY: u32 = 1_000;
@@ -59,6 +60,7 @@ pub(in crate::routes) async fn follow(
     request: HttpRequest,
     ports: Data<Ports>,
     settings: Data<Settings>,
+    turns: Data<StreamTurns>,
     readiness: Data<Readiness>,
     caller: Authenticated,
     after: LastEventId,
@@ -70,6 +72,7 @@ pub(in crate::routes) async fn follow(
     let messages = Messages {
         follower,
         readiness,
+        turns,
         connection: request.conn_data().cloned(),
         heartbeat: settings.stream_heartbeat,
         waiting: VecDeque::new(),
@@ -89,6 +92,7 @@ pub(in crate::routes) async fn follow(
 struct Messages {
     follower: Follower,
     readiness: Data<Readiness>,
+    turns: Data<StreamTurns>,
     connection: Option<Progress>,
     heartbeat: Duration,
     /// Read, and not yet sent.
@@ -134,7 +138,13 @@ impl Messages {
 
     /// Reads on; whether that was possible.
     async fn read(&mut self) -> bool {
-        let Ok(read) = tokio::spawn(self.follower.read()).await else { return false };
+        let (turns, user) = (self.turns.clone(), self.follower.user().clone());
+        let read = self.follower.read();
+        let in_turn = async move {
+            let _turn = turns.take(&user).await;
+            read.await
+        };
+        let Ok(read) = tokio::spawn(in_turn).await else { return false };
         match read {
             Ok(events) => {
                 self.waiting = self.follower.pass(events).into();
