@@ -15,8 +15,9 @@ pub use change_user::{ChangeUserError, change_user, disable_user, enable_user, e
 pub use create_admin::{CreateAdmin, CreateAdminError, CreatedAdmin, create_admin};
 pub use end_sessions::{EndSessionsError, end_user_session, end_user_sessions};
 pub use look::{
-    AuditPage, list_all_billing, list_audit, list_user_activity, list_user_billing, list_user_sessions,
-    list_user_usage, list_users, show_stats, show_user, show_user_quota, summarize_user_usage,
+    AuditPage, inspect_database, list_all_billing, list_audit, list_user_activity, list_user_billing,
+    list_user_sessions, list_user_usage, list_users, show_stats, show_user, show_user_quota,
+    summarize_user_usage,
 };
 pub use person::{PersonPage, show_person};
 pub use remove_second_factor::{RemoveSecondFactorError, remove_user_second_factor};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Authenticators, Billing, BridgeTokens, Bridges,
-    Challenges, Clock, Directory, GuessLimiter, Health, IdGenerator, Notes, OneTimeRecords, OneTimeTokens,
-    Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets, ServiceKeys,
-    Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
+    Challenges, Clock, Directory, GuessLimiter, Health, IdGenerator, Inspection, Notes, OneTimeRecords,
+    OneTimeTokens, Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets,
+    ServiceKeys, Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -85,6 +85,7 @@ pub struct Ports {
     pub outbox: Arc<dyn Outbox>,
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,
+    pub inspection: Arc<dyn Inspection>,
     pub limits: Arc<Limits>,
     pub streams: Streams,
     pub exports: Streams,

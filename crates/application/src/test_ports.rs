@@ -16,10 +16,10 @@ use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{
     MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockAuthenticators, MockBilling,
     MockBridgeTokens, MockBridges, MockChallenges, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
-    MockIdGenerator, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher,
-    MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets, MockServiceKeys,
-    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit, MockUsageLog,
-    MockUsageReports,
+    MockIdGenerator, MockInspection, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox,
+    MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets,
+    MockServiceKeys, MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit,
+    MockUsageLog, MockUsageReports,
 };
 use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor};
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
@@ -123,6 +123,7 @@ impl Mocks {
             outbox: Arc::new(self.outbox),
             audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
+            inspection: Arc::new(MockInspection::new()),
             limits: Arc::new(self.limits),
             streams: self.streams,
             exports: self.exports,

@@ -31,7 +31,7 @@ pub use billing::{Billing, BillingRepository};
 pub use bridges::{BridgeRepository, BridgeTokens, Bridges};
 pub use clock::{Clock, IdGenerator};
 pub use directory::Directory;
-pub use health::Health;
+pub use health::{Health, Inspection};
 pub use idempotency::IdempotencyKeys;
 pub use limits::GuessLimiter;
 pub use mail::{Mailer, NotSent, Outbox, OutboxRepository, TakenLetter};
@@ -57,7 +57,7 @@ pub use {
     bridges::{MockBridgeRepository, MockBridgeTokens, MockBridges},
     clock::{MockClock, MockIdGenerator},
     directory::MockDirectory,
-    health::MockHealth,
+    health::{MockHealth, MockInspection},
     idempotency::MockIdempotencyKeys,
     limits::MockGuessLimiter,
     mail::{MockMailer, MockOutbox, MockOutboxRepository},

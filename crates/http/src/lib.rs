@@ -20,5 +20,12 @@ pub mod settings;
 mod turns;
 
 pub use document::openapi_document;
+
+/// A look at the database as JSON, as `GET /v1/admin/database` answers it.
+#[must_use]
+pub fn database_json(report: &subtle_domain::inspection::DatabaseReport) -> String {
+    // DTOs always have a JSON form.
+    serde_json::to_string(&routes::DatabaseDto::from(report)).unwrap_or_default()
+}
 pub use server::{Readiness, Server};
 pub use settings::{InvalidNetwork, IpNetwork, Settings};

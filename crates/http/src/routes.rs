@@ -9,6 +9,7 @@ mod audit_logs;
 mod auth;
 mod billing;
 mod bridge;
+mod database;
 mod dto;
 mod export;
 mod health;
@@ -25,6 +26,7 @@ mod sync;
 mod timeline;
 mod usage;
 
+pub(crate) use database::DatabaseDto;
 pub(crate) use quotas::QuotaDto;
 pub(crate) use second_factor::ChallengeDto;
 
@@ -96,6 +98,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(service_keys::create)
         .service(service_keys::revoke)
         .service(admin_stats::show)
+        .service(database::show)
         .service(admin_users::list)
         .service(admin_users::show)
         .service(admin_users::change)

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
-//! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`,
+//! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`, `inspection`,
 //! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
 //! database up to date. `schema` is generated.
 
@@ -28,6 +28,7 @@ mod cleaner;
 mod directory;
 mod health;
 mod idempotency;
+mod inspection;
 mod limits;
 pub mod migrations;
 mod notes;
@@ -52,6 +53,7 @@ pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use health::PgHealth;
+pub use inspection::PgInspection;
 pub use limits::PgGuessLimiter;
 pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;

@@ -32,6 +32,7 @@ pub(crate) enum Task {
     Migrate(MigrateTask),
     CreateAdmin { email: String },
     Audit(AuditTask),
+    Doctor { json: bool },
     OpenApi,
 }
 
@@ -75,6 +76,7 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
         "audit" => audit_task(matches),
+        "doctor" => Task::Doctor { json: matches.get_flag("json") },
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
@@ -116,6 +118,7 @@ fn command() -> Command {
     root.subcommand(with_settings(migrate(), near_database))
         .subcommand(with_settings(create_admin(), near_passwords))
         .subcommand(with_settings(audit(near_database), near_database))
+        .subcommand(with_settings(doctor(), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -161,6 +164,12 @@ fn audit(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
         .subcommand_required(true)
         .subcommand(with_settings(verify, shown))
         .subcommand(with_settings(head, shown))
+}
+
+fn doctor() -> Command {
+    Command::new("doctor")
+        .about("Looks at the database: connections, sizes, use of indexes, settings, and what is worth doing something about")
+        .arg(switch("json").help("Tell it as a line of JSON"))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -268,6 +277,7 @@ mod tests {
         let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
+        assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
     }
 
     #[test]

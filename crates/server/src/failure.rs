@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use subtle_application::admin::CreateAdminError;
 use subtle_domain::email::InvalidEmail;
 use subtle_domain::password::UnfitPassword;
+use subtle_domain::ports::StoreError;
 use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
@@ -45,6 +46,8 @@ pub(crate) enum Failure {
     Input(#[source] io::Error),
     #[error("the administrator could not be made")]
     CreateAdmin(#[from] CreateAdminError),
+    #[error("the database cannot be looked at")]
+    Inspection(#[source] StoreError),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error("cannot listen on {address} (setting listen)")]
@@ -79,6 +82,7 @@ impl Failure {
             | Self::Password(_)
             | Self::Input(_)
             | Self::CreateAdmin(_)
+            | Self::Inspection(_)
             | Self::Audit(_)
             | Self::Listen { .. }
             | Self::Server(_)

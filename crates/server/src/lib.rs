@@ -11,6 +11,7 @@ mod cli;
 mod create_admin;
 mod data_dir;
 mod database;
+mod doctor;
 mod failure;
 mod logging;
 mod migrate;
@@ -52,6 +53,7 @@ fn run(
         Task::Serve => serve::serve(&settings),
         Task::Migrate(what) => migrate::migrate(&settings, what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
+        Task::Doctor { json } => doctor::doctor(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::OpenApi => Ok(()),
     }

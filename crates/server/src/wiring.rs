@@ -11,9 +11,9 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgNotes, PgOneTimeRecords, PgOutbox, PgSecondFactors,
-    PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog, PgUsageReports, PoolOptions,
-    RevocationFeed, RevocationList, UsageWriters,
+    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgInspection, PgNotes, PgOneTimeRecords, PgOutbox,
+    PgSecondFactors, PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog,
+    PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
@@ -116,6 +116,7 @@ pub(crate) fn wire(
         second_factors: Arc::new(PgSecondFactors::new(database.clone())),
         outbox: Arc::new(PgOutbox::new(database.clone())),
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
+        inspection: Arc::new(PgInspection::new(database.clone())),
         health: Arc::new(PgHealth::new(database.clone())),
         limits: Arc::new(Limits::new(rates(settings))),
         exports: if settings.rate_limit { Streams::new(MOST_EXPORTS) } else { Streams::default() },

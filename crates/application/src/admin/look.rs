@@ -3,6 +3,7 @@ use subtle_domain::audit::{AuditCursor, AuditQuery, RecordedAudit};
 use subtle_domain::billing::{BillingCursor, BillingQuery};
 use subtle_domain::directory::{UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
+use subtle_domain::inspection::DatabaseReport;
 use subtle_domain::ports::StoreError;
 use subtle_domain::quota::Quota;
 use subtle_domain::usage::{Days, UsageCursor, UsageGrouping};
@@ -28,6 +29,11 @@ pub async fn show_user(ports: &Ports, _by: &Privileged, id: &UserId) -> Result<O
 /// Shows the figures over all accounts.
 pub async fn show_stats(ports: &Ports, _by: &Privileged) -> Result<UserStats, StoreError> {
     ports.directory.stats(ports.clock.now()).await
+}
+
+/// Shows what the database tells of itself.
+pub async fn inspect_database(ports: &Ports, _by: &Privileged) -> Result<DatabaseReport, StoreError> {
+    ports.inspection.look(ports.clock.now()).await
 }
 
 /// Shows a page of somebody's timeline; `None` if there is no such account, or no longer.

@@ -12,6 +12,7 @@ mod cleaner;
 mod directory;
 mod faults;
 mod idempotency;
+mod inspection;
 mod limits;
 mod migrations;
 mod notes;

@@ -1,0 +1,394 @@
+//! What an operator asks of the database, and what in the answers is worth doing something about.
+
+use crate::Timestamp;
+use crate::user::vocabulary;
+
+/// A look at the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseReport {
+    /// The server's version.
+    pub version: String,
+    /// The database's name.
+    pub name: String,
+    /// What it takes on disk, in bytes.
+    pub bytes: i64,
+    /// By how much its clock is ahead of ours, in milliseconds.
+    pub clock_skew_ms: i64,
+    /// Most connections that the server takes.
+    pub most_connections: i64,
+    /// Who is connected.
+    pub connections: Vec<ConnectionReport>,
+    /// Its tables, the largest first.
+    pub tables: Vec<TableReport>,
+    /// Their indexes, the largest first.
+    pub indexes: Vec<IndexReport>,
+    /// What the planner knows of their columns.
+    pub columns: Vec<ColumnReport>,
+    /// Settings that can hurt, by name.
+    pub settings: Vec<(String, String)>,
+    /// The statements that took longest in all, where `pg_stat_statements` counts them.
+    pub statements: Option<Vec<StatementReport>>,
+}
+
+/// A connection to the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionReport {
+    /// The server process behind it.
+    pub pid: i32,
+    /// By which role.
+    pub role: String,
+    /// Which program.
+    pub application: String,
+    /// From where; `None` is this machine.
+    pub address: Option<String>,
+    /// `active`, `idle`, `idle in transaction`…
+    pub state: String,
+    /// For how long its transaction has been open, in milliseconds.
+    pub transaction_ms: Option<i64>,
+    /// Which processes it waits for.
+    pub waits_for: Vec<i32>,
+    /// Its last statement began then.
+    pub query_start: Option<Timestamp>,
+    /// The beginning of that.
+    pub query: String,
+}
+
+/// A table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableReport {
+    /// Its name.
+    pub name: String,
+    /// All that it takes on disk, in bytes.
+    pub bytes: i64,
+    /// What its indexes take of that.
+    pub index_bytes: i64,
+    /// About how many rows it has.
+    pub rows: i64,
+    /// About how many that are gone wait to be vacuumed.
+    pub dead_rows: i64,
+    /// When it was last vacuumed.
+    pub vacuumed_at: Option<Timestamp>,
+    /// When the planner last looked at it.
+    pub analyzed_at: Option<Timestamp>,
+}
+
+/// An index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexReport {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// What it takes on disk, in bytes.
+    pub bytes: i64,
+    /// How often it was used since the statistics were last reset.
+    pub scans: i64,
+    /// Whether it keeps a rule: then it is needed though nobody reads it.
+    pub is_unique: bool,
+    /// Whether it was built to its end.
+    pub is_valid: bool,
+    /// What it is made of, without its name: two of the same do the same.
+    pub made_of: String,
+}
+
+/// What the planner knows of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnReport {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// How many values it has; a negative number is a share of the rows.
+    pub distinct: String,
+    /// How far its order on disk is that of its values: -1 to 1.
+    pub correlation: Option<String>,
+}
+
+/// A kind of statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatementReport {
+    /// Its beginning, values left out.
+    pub query: String,
+    /// How often it was run.
+    pub calls: i64,
+    /// How long that took in all, in milliseconds.
+    pub total_ms: i64,
+}
+
+vocabulary! {
+    /// What is worth doing something about.
+    FindingKind {
+        /// Few connections are left.
+        ConnectionsScarce = "connections_scarce",
+        /// A transaction has been open for long: nothing that died since can be vacuumed.
+        LongTransaction = "long_transaction",
+        /// Somebody waits for somebody else's lock.
+        WaitingForLock = "waiting_for_lock",
+        /// A table has many rows that are gone.
+        DeadRows = "dead_rows",
+        /// The planner has never looked at a table with rows.
+        NeverAnalyzed = "never_analyzed",
+        /// An index is not used.
+        UnusedIndex = "unused_index",
+        /// An index does what another one does.
+        DuplicateIndex = "duplicate_index",
+        /// An index was not built to its end.
+        InvalidIndex = "invalid_index",
+        /// A setting puts data or speed at risk.
+        UnsafeSetting = "unsafe_setting",
+        /// The clocks differ.
+        ClockSkew = "clock_skew",
+    }
+}
+
+/// Something that is worth doing something about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// What was seen.
+    pub seen: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// A transaction is long from so many milliseconds.
+const LONG: i64 = 5 * 60 * 1_000;
+/// A small table or index is not worth a word: so many rows, so many bytes.
+const MANY_ROWS: i64 = 10_000;
+const MANY_BYTES: i64 = 1 << 20;
+/// Access tokens and times of rows are compared over servers: so many milliseconds are too many.
+const SKEW: i64 = 1_000;
+
+/// Values that hurt, by setting, and what for.
+const UNSAFE: [(&str, &str, &str); 5] = [
+    ("fsync", "off", "a crash can destroy the database"),
+    ("full_page_writes", "off", "a crash can destroy pages"),
+    ("synchronous_commit", "off", "a crash loses what was answered as done"),
+    ("autovacuum", "off", "tables grow without end"),
+    ("track_counts", "off", "autovacuum does not know when it is due"),
+];
+
+impl DatabaseReport {
+    /// What is worth doing something about, and what to do.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found = self.of_connections();
+        found.extend(self.tables.iter().flat_map(of_table));
+        found.extend(self.of_indexes());
+        found.extend(self.settings.iter().filter_map(of_setting));
+        if self.clock_skew_ms.abs() > SKEW {
+            found.push(Finding {
+                kind: FindingKind::ClockSkew,
+                seen: format!("the database's clock is {} ms ahead of this machine's", self.clock_skew_ms),
+                remedy: "run a time service (chrony, systemd-timesyncd) on both".to_owned(),
+            });
+        }
+        found
+    }
+
+    fn of_connections(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let count = i64::try_from(self.connections.len()).unwrap_or(i64::MAX);
+        if self.most_connections > 0 && count.saturating_mul(5) > self.most_connections.saturating_mul(4) {
+            found.push(Finding {
+                kind: FindingKind::ConnectionsScarce,
+                seen: format!(
+                    "{count} of {} connections are taken in this database alone",
+                    self.most_connections
+                ),
+                remedy: "lower connection_limit in DATABASE_URL, or raise max_connections".to_owned(),
+            });
+        }
+        for connection in &self.connections {
+            let pid = connection.pid;
+            if let Some(ms) = connection.transaction_ms.filter(|ms| *ms >= LONG) {
+                found.push(Finding {
+                    kind: FindingKind::LongTransaction,
+                    seen: format!(
+                        "process {pid} ({}, {}) has a transaction open for {} s",
+                        connection.application,
+                        connection.state,
+                        ms / 1_000
+                    ),
+                    remedy: format!("find out what it does; `SELECT pg_terminate_backend({pid})` ends it"),
+                });
+            }
+            if !connection.waits_for.is_empty() {
+                found.push(Finding {
+                    kind: FindingKind::WaitingForLock,
+                    seen: format!("process {pid} waits for {:?}: {}", connection.waits_for, connection.query),
+                    remedy: "let those finish, or end them by pg_terminate_backend".to_owned(),
+                });
+            }
+        }
+        found
+    }
+
+    fn of_indexes(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for (place, index) in self.indexes.iter().enumerate() {
+            let IndexReport { table, name, .. } = index;
+            let twin = self.indexes.iter().take(place).find(|other| other.made_of == index.made_of);
+            if !index.is_valid {
+                found.push(Finding {
+                    kind: FindingKind::InvalidIndex,
+                    seen: format!("{name} on {table} was not built to its end"),
+                    remedy: format!("REINDEX INDEX CONCURRENTLY {name}"),
+                });
+            } else if let Some(twin) = twin {
+                found.push(Finding {
+                    kind: FindingKind::DuplicateIndex,
+                    seen: format!("{name} on {table} does what {} does", twin.name),
+                    remedy: format!(
+                        "DROP INDEX CONCURRENTLY {}",
+                        if index.is_unique { &twin.name } else { name }
+                    ),
+                });
+            } else if index.scans == 0 && !index.is_unique && index.bytes >= MANY_BYTES {
+                found.push(Finding {
+                    kind: FindingKind::UnusedIndex,
+                    seen: format!("{name} on {table} has not been used since the statistics began"),
+                    remedy: format!(
+                        "if they began long ago, on every replica: DROP INDEX CONCURRENTLY {name}"
+                    ),
+                });
+            }
+        }
+        found
+    }
+}
+
+fn of_table(table: &TableReport) -> Vec<Finding> {
+    let TableReport { name, rows, dead_rows, .. } = table;
+    let mut found = Vec::new();
+    if *dead_rows >= MANY_ROWS && dead_rows.saturating_mul(5) > *rows {
+        found.push(Finding {
+            kind: FindingKind::DeadRows,
+            seen: format!("{name} has about {dead_rows} rows that are gone beside {rows}"),
+            remedy: format!("VACUUM (ANALYZE) {name}; then see what keeps autovacuum from it"),
+        });
+    }
+    if *rows >= MANY_ROWS && table.analyzed_at.is_none() {
+        found.push(Finding {
+            kind: FindingKind::NeverAnalyzed,
+            seen: format!("{name} has about {rows} rows that the planner has never looked at"),
+            remedy: format!("ANALYZE {name}"),
+        });
+    }
+    found
+}
+
+fn of_setting((name, value): &(String, String)) -> Option<Finding> {
+    let (_, unfit, why) = UNSAFE.iter().find(|(known, unfit, _)| known == name && unfit == value)?;
+    Some(Finding {
+        kind: FindingKind::UnsafeSetting,
+        seen: format!("{name} is {unfit}: {why}"),
+        remedy: format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf()"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(report: &DatabaseReport) -> Vec<FindingKind> {
+        report.findings().into_iter().map(|finding| finding.kind).collect()
+    }
+
+    fn index(name: &str, made_of: &str) -> IndexReport {
+        let (name, made_of) = (name.to_owned(), made_of.to_owned());
+        IndexReport { name, made_of, scans: 1, is_valid: true, ..IndexReport::default() }
+    }
+
+    #[test]
+    fn a_database_in_good_order_has_no_findings() {
+        let report = DatabaseReport {
+            most_connections: 100,
+            connections: vec![ConnectionReport {
+                transaction_ms: Some(LONG - 1),
+                ..ConnectionReport::default()
+            }],
+            tables: vec![TableReport {
+                rows: MANY_ROWS - 1,
+                dead_rows: MANY_ROWS - 1,
+                ..TableReport::default()
+            }],
+            indexes: vec![
+                index("one", "a"),
+                index("other", "b"),
+                IndexReport { scans: 0, ..index("small", "c") },
+            ],
+            settings: vec![("fsync".to_owned(), "on".to_owned())],
+            clock_skew_ms: -SKEW,
+            ..DatabaseReport::default()
+        };
+        assert_eq!(report.findings(), []);
+    }
+
+    #[test]
+    fn who_is_connected_may_hold_others_up() {
+        let waiting = ConnectionReport { pid: 7, waits_for: vec![8], ..ConnectionReport::default() };
+        let long = ConnectionReport { pid: 8, transaction_ms: Some(LONG), ..ConnectionReport::default() };
+        let report = DatabaseReport {
+            most_connections: 2,
+            connections: vec![waiting, long],
+            ..DatabaseReport::default()
+        };
+        let expected =
+            [FindingKind::ConnectionsScarce, FindingKind::WaitingForLock, FindingKind::LongTransaction];
+        assert_eq!(kinds(&report), expected);
+        assert!(report.findings()[2].remedy.contains("pg_terminate_backend(8)"));
+    }
+
+    #[test]
+    fn tables_and_indexes_may_cost_more_than_they_give() {
+        let table = TableReport {
+            name: "user_activity".to_owned(),
+            rows: MANY_ROWS,
+            dead_rows: MANY_ROWS,
+            ..TableReport::default()
+        };
+        let unused = IndexReport { scans: 0, bytes: MANY_BYTES, ..index("unused", "c") };
+        let rule = IndexReport { is_unique: true, ..unused.clone() };
+        let report = DatabaseReport {
+            tables: vec![table],
+            indexes: vec![
+                index("one", "a"),
+                index("twin", "a"),
+                unused,
+                IndexReport { made_of: "d".to_owned(), ..rule },
+                IndexReport { is_valid: false, ..index("broken", "e") },
+            ],
+            ..DatabaseReport::default()
+        };
+        let expected = [
+            FindingKind::DeadRows,
+            FindingKind::NeverAnalyzed,
+            FindingKind::DuplicateIndex,
+            FindingKind::UnusedIndex,
+            FindingKind::InvalidIndex,
+        ];
+        assert_eq!(kinds(&report), expected);
+    }
+
+    #[test]
+    fn of_twins_the_one_that_keeps_a_rule_stays() {
+        let indexes = vec![index("plain", "a"), IndexReport { is_unique: true, ..index("key", "a") }];
+        let report = DatabaseReport { indexes, ..DatabaseReport::default() };
+        assert_eq!(report.findings()[0].remedy, "DROP INDEX CONCURRENTLY plain");
+    }
+
+    #[test]
+    fn settings_and_clocks_may_hurt() {
+        for (name, value, _) in UNSAFE {
+            let settings = vec![(name.to_owned(), value.to_owned())];
+            let report = DatabaseReport { settings, ..DatabaseReport::default() };
+            assert_eq!(kinds(&report), [FindingKind::UnsafeSetting], "{name}");
+        }
+        for clock_skew_ms in [SKEW + 1, -SKEW - 1] {
+            let report = DatabaseReport { clock_skew_ms, ..DatabaseReport::default() };
+            assert_eq!(kinds(&report), [FindingKind::ClockSkew]);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the database tells of itself.
+
+use chrono::TimeDelta;
+use diesel_async::SimpleAsyncConnection;
+use subtle_domain::Timestamp;
+use subtle_domain::inspection::{DatabaseReport, FindingKind};
+use subtle_domain::ports::Inspection;
+use subtle_persistence::PgInspection;
+
+use crate::support::Home;
+
+/// The time by the database's clock.
+async fn now(home: &Home) -> Timestamp {
+    let milliseconds = home.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").await;
+    Timestamp::from_timestamp_millis(milliseconds.parse().unwrap()).unwrap()
+}
+
+async fn look(home: &Home) -> DatabaseReport {
+    PgInspection::new(home.pool()).look(now(home).await).await.unwrap()
+}
+
+#[tokio::test]
+async fn tables_indexes_columns_and_settings_are_told() {
+    let home = Home::of_three().await;
+    home.run("ANALYZE users").await;
+    let report = look(&home).await;
+    assert!(report.bytes > 1_000_000 && report.most_connections > 0 && !report.version.is_empty());
+    assert!(report.clock_skew_ms.abs() < 1_000);
+    let users = report.tables.iter().find(|table| table.name == "users").unwrap();
+    assert!(users.bytes > users.index_bytes && users.index_bytes > 0);
+    assert!(report.tables.is_sorted_by(|one, other| one.bytes >= other.bytes));
+    let key = report.indexes.iter().find(|index| index.name == "users_email_key").unwrap();
+    assert!((key.table.as_str(), key.is_unique, key.is_valid) == ("users", true, true));
+    assert!(
+        report
+            .columns
+            .iter()
+            .any(|column| (column.table.as_str(), column.name.as_str()) == ("users", "email"))
+    );
+    assert!(report.settings.iter().any(|(name, value)| name == "fsync" && !value.is_empty()));
+}
+
+#[tokio::test]
+async fn who_holds_whom_up_and_what_is_there_twice_is_found() {
+    let home = Home::of_three().await;
+    home.run("CREATE INDEX twin ON sessions (user_id, created_at); CREATE INDEX twin2 ON sessions (user_id, created_at)")
+        .await;
+    let (mut holder, mut waiter) = (home.connection().await, home.connection().await);
+    holder.batch_execute("BEGIN; LOCK TABLE users").await.unwrap();
+    let waiting =
+        tokio::spawn(async move { waiter.batch_execute("BEGIN; LOCK TABLE users; ROLLBACK").await });
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    home.await_value(held, 1).await;
+    let report = look(&home).await;
+    let blocked = report.connections.iter().find(|connection| !connection.waits_for.is_empty()).unwrap();
+    let holding =
+        report.connections.iter().find(|connection| blocked.waits_for.contains(&connection.pid)).unwrap();
+    assert_eq!(holding.state, "idle in transaction");
+    assert!(holding.transaction_ms.is_some_and(|ms| (0..60_000).contains(&ms)));
+    let found = report.findings();
+    assert!(found.iter().any(|finding| finding.kind == FindingKind::WaitingForLock));
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.kind == FindingKind::DuplicateIndex && finding.seen.contains("twin2"))
+    );
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn our_own_schema_has_nothing_twice() {
+    let report = look(&Home::new().await).await;
+    let twins: Vec<_> =
+        report.findings().into_iter().filter(|finding| finding.kind == FindingKind::DuplicateIndex).collect();
+    assert_eq!(twins, []);
+}
+
+#[tokio::test]
+async fn clocks_that_differ_are_told() {
+    let home = Home::of_three().await;
+    let early = now(&home).await - TimeDelta::minutes(1);
+    let report = PgInspection::new(home.pool()).look(early).await.unwrap();
+    assert!((59_000..65_000).contains(&report.clock_skew_ms), "{}", report.clock_skew_ms);
+}
