@@ -236,7 +236,14 @@ async fn an_export_holds_everything_about_the_person_in_pages_and_of_nobody_else
     }
     let told = json!({"eventType": "note.saved", "eventSource": "web"});
     ada.send_json(&app, "POST", "/v1/sync/events", &told).await.expect(201);
+    app.sql(&format!(
+        "INSERT INTO sync_logs (user_id, event_type, event_source) VALUES ('{}', 'x', 'prisma'), ('{}', 'x', 'of bob')",
+        ada.id, bob.id
+    ))
+    .await;
     let export = ada.send(&app, "GET", "/v1/me/export").await.expect(200);
+    let others = export.body["syncOfOthers"].as_array().unwrap();
+    assert_eq!((others.len(), others[0]["eventSource"].as_str()), (1, Some("prisma")));
     assert_eq!(export.str("/user/email"), ada.email);
     assert_eq!(export.body["sessions"].as_array().unwrap().len(), 1);
     let usage = export.body["usage"].as_array().unwrap();

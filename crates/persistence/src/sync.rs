@@ -2,7 +2,7 @@
 //!
 //! An event's place is taken from its person's row in `sync_places`, which stays locked until the event is committed. So who sees an
 //! event sees all before it, whichever replica wrote them and however long their transactions took. Rows without a place were written
-//! by other programs; they are no part of the log as it is read here. Every statement carries the user's identifier.
+//! by other programs; they are no part of the feed. Every statement carries the user's identifier.
 
 mod signals;
 
@@ -82,8 +82,17 @@ impl TryFrom<EventRow> for PlacedEvent {
     type Error = StoreError;
 
     fn try_from(row: EventRow) -> Result<Self, StoreError> {
+        let place = row.place.ok_or_else(|| corrupt("sync_logs", "place"))?;
+        Ok(Self { place: Place::new(place), event: row.try_into()? })
+    }
+}
+
+impl TryFrom<EventRow> for SyncEvent {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, StoreError> {
         let unfit = |column| corrupt("sync_logs", column);
-        let event = SyncEvent {
+        Ok(Self {
             id: SyncEventId::try_from(row.id).map_err(|_invalid| unfit("id"))?,
             user_id: UserId::try_from(row.user_id).map_err(|_invalid| unfit("user_id"))?,
             event_type: EventName::from_stored(row.event_type),
@@ -97,8 +106,7 @@ impl TryFrom<EventRow> for PlacedEvent {
                 user_agent: row.user_agent,
             },
             at: row.created_at,
-        };
-        Ok(Self { place: Place::new(row.place.ok_or_else(|| unfit("place"))?), event })
+        })
     }
 }
 
@@ -113,6 +121,23 @@ impl SyncEvents for PgSyncEvents {
             .select(EventRow::as_select())
             .load(connection))?;
         rows.into_iter().map(PlacedEvent::try_from).collect()
+    }
+
+    async fn unplaced(
+        &self,
+        user: &UserId,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<SyncEvent>, StoreError> {
+        let rows: Vec<EventRow> = repeatable!(self.database, connection => sync_logs::table
+            .filter(sync_logs::user_id.eq(user.as_str()))
+            .filter(sync_logs::place.is_null())
+            .filter(sync_logs::id.gt(after.as_deref().unwrap_or_default()))
+            .order(sync_logs::id)
+            .limit(limit.into())
+            .select(EventRow::as_select())
+            .load(connection))?;
+        rows.into_iter().map(SyncEvent::try_from).collect()
     }
 
     async fn last(&self, user: &UserId) -> Result<Place, StoreError> {

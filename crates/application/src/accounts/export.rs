@@ -14,7 +14,7 @@ use crate::{OpenStream, Page, Ports, TooManyStreams};
 /// How many rows of a part are read at once: fewer of those that may be large.
 fn together(part: ExportPart) -> u32 {
     match part {
-        ExportPart::Sync => 16,
+        ExportPart::Sync | ExportPart::SyncOfOthers => 16,
         ExportPart::Activity | ExportPart::Audit => 50,
         ExportPart::Sessions | ExportPart::Usage | ExportPart::Billing => 500,
     }
@@ -33,14 +33,23 @@ pub enum ExportPart {
     Billing,
     /// What their apps told each other, oldest first.
     Sync,
+    /// What other programs wrote into the sync log: it is no part of the feed.
+    SyncOfOthers,
     /// Uses of privilege on the account.
     Audit,
 }
 
 impl ExportPart {
     /// All of them, in their order.
-    pub const ALL: [Self; 6] =
-        [Self::Sessions, Self::Activity, Self::Usage, Self::Billing, Self::Sync, Self::Audit];
+    pub const ALL: [Self; 7] = [
+        Self::Sessions,
+        Self::Activity,
+        Self::Usage,
+        Self::Billing,
+        Self::Sync,
+        Self::SyncOfOthers,
+        Self::Audit,
+    ];
 }
 
 /// A row of a part.
@@ -112,6 +121,15 @@ pub async fn export_part(
             let place = after.and_then(|(_, place)| Place::parse(&place).ok()).unwrap_or(Place::START);
             rows(ports.sync_events.after(user, place, reach).await?, |row| {
                 ((row.event.at, row.place.to_string()), ExportRow::Sync(row))
+            })
+        }
+        ExportPart::SyncOfOthers => {
+            let after = after.map(|(_, id)| id);
+            rows(ports.sync_events.unplaced(user, after, reach).await?, |event| {
+                (
+                    (event.at, event.id.to_string()),
+                    ExportRow::Sync(PlacedEvent { place: Place::START, event }),
+                )
             })
         }
         ExportPart::Audit => {

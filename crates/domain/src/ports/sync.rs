@@ -10,6 +10,14 @@ use crate::sync::{Place, PlacedEvent, SyncEvent};
 pub trait SyncEvents: Send + Sync {
     /// Events behind a place, in their order: at most `limit`.
     async fn after(&self, user: &UserId, place: Place, limit: u32) -> Result<Vec<PlacedEvent>, StoreError>;
+    /// Events without a place, which other programs wrote, in the order of their identifiers: at most `limit`, behind that one. They are
+    /// no part of the feed.
+    async fn unplaced(
+        &self,
+        user: &UserId,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<SyncEvent>, StoreError>;
     /// The place of the last event; [`Place::START`] if there is none.
     async fn last(&self, user: &UserId) -> Result<Place, StoreError>;
 }

@@ -39,6 +39,8 @@ pub(super) struct ExportDto {
     billing: Vec<RecordDto>,
     /// What your apps told each other; oldest first.
     sync: Vec<SyncEventDto>,
+    /// What other programs wrote into the sync log: its place is 0, and it is no part of the feed.
+    sync_of_others: Vec<SyncEventDto>,
     /// What administrators did to the account.
     audit: Vec<DoneDto>,
 }
@@ -56,8 +58,7 @@ pub(super) struct DoneDto {
 /// Take everything that is held about you.
 ///
 /// One JSON document, sent as it is read. It ends before its closing brace if it could not be read to the end. Asks for a sign-in that
-/// is not old, and ends with the session. Not in it: notes of support, which are theirs; letters and hand-offs that are under way; what
-/// other programs put into the sync log.
+/// is not old, and ends with the session. Not in it: notes of support, which are theirs, and letters and hand-offs that are under way.
 #[utoipa::path(
     operation_id = "exportMe",
     tag = "me",
@@ -145,6 +146,7 @@ fn name(part: ExportPart) -> &'static str {
         ExportPart::Usage => "usage",
         ExportPart::Billing => "billing",
         ExportPart::Sync => "sync",
+        ExportPart::SyncOfOthers => "syncOfOthers",
         ExportPart::Audit => "audit",
     }
 }

@@ -184,3 +184,23 @@ async fn those_who_follow_look_again_when_a_lost_connection_is_back() {
     .await;
     ada.heard().await;
 }
+
+#[tokio::test]
+async fn what_other_programs_wrote_is_told_apart() {
+    let home = Home::of_three().await;
+    let pool = home.pool();
+    append(&pool, "e1", "ada").await;
+    home.run(
+        "INSERT INTO sync_logs (id, user_id, event_type, event_source, data) VALUES
+            ('p2', 'ada', 'sync', 'prisma', '{\"n\": 1}'), ('p1', 'ada', 'sync', 'prisma', NULL), ('p3', 'bob', 'x', 'x', NULL)",
+    )
+    .await;
+    let events = PgSyncEvents::new(pool);
+    let ids = async |after: Option<&str>, limit| {
+        let found = events.unplaced(&user_id("ada"), after.map(str::to_owned), limit).await.unwrap();
+        found.into_iter().map(|event| event.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 10).await, ["p1", "p2"]);
+    assert_eq!(ids(None, 1).await, ["p1"]);
+    assert_eq!(ids(Some("p1"), 10).await, ["p2"]);
+}
