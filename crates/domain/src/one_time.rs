@@ -6,7 +6,7 @@ use crate::Timestamp;
 use crate::email::EmailAddress;
 use crate::ids::{OneTimeTokenId, UserId};
 use crate::token::TokenDigest;
-use crate::user::{Standing, User, vocabulary};
+use crate::user::{User, vocabulary};
 
 vocabulary! {
     /// What a token is good for.
@@ -36,7 +36,7 @@ impl Purpose {
     /// Whether `user` gets a letter of this purpose when somebody who knows no more than the address asks for one.
     #[must_use]
     pub fn is_open_to(self, user: &User) -> bool {
-        user.standing() == Standing::Active
+        user.is_active()
             && match self {
                 Self::VerifyEmail => !user.email_verified,
                 Self::ResetPassword => true,
@@ -71,7 +71,7 @@ impl OneTimeRecord {
     #[must_use]
     pub fn is_good(&self, user: &User, now: Timestamp) -> bool {
         let concerns = self.purpose == Purpose::ChangeEmail || user.email == self.email;
-        user.id == self.user_id && user.standing() == Standing::Active && concerns && now < self.expires_at
+        user.id == self.user_id && user.is_active() && concerns && now < self.expires_at
     }
 }
 

@@ -36,13 +36,30 @@ fn lines(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
     Ok(text.into())
 }
 
+/// One that a browser can ask for.
+fn web_address(text: &str, most: usize) -> Result<Box<str>, InvalidText> {
+    let text = bounded(text, most)?;
+    let rest =
+        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(InvalidText::NoUrl)?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.is_empty() || text.chars().any(|c| c.is_whitespace() || "<>\"`\\".contains(c)) {
+        return Err(InvalidText::NoUrl);
+    }
+    Ok(text)
+}
+
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident by $fits:ident of $most:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
 
         impl $name {
+            /// Takes it as it is written.
+            pub fn parse(text: &str) -> Result<Self, InvalidText> {
+                $fits(text, $most).map(Self)
+            }
+
             /// A text as the database holds it: another program may have written it, so it is taken as it is.
             #[must_use]
             pub fn from_stored(text: String) -> Self {
@@ -60,62 +77,27 @@ macro_rules! text {
 
 text! {
     /// A person's name: 1 to 200 characters.
-    FullName
-}
-
-impl FullName {
-    /// Takes a name as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        bounded(text, 200).map(Self)
-    }
+    FullName by bounded of 200
 }
 
 text! {
     /// What a program or an administrator calls something: 1 to 100 characters.
-    Label
-}
-
-impl Label {
-    /// Takes a name as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        bounded(text, 100).map(Self)
-    }
+    Label by bounded of 100
 }
 
 text! {
     /// A sentence that explains a record: 1 to 500 characters.
-    Description
-}
-
-impl Description {
-    /// Takes a sentence as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        bounded(text, 500).map(Self)
-    }
+    Description by bounded of 500
 }
 
 text! {
     /// What support writes on a user: 1 to 10,000 characters, line breaks and tabs among them.
-    NoteText
-}
-
-impl NoteText {
-    /// Takes a note as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        lines(text, 10_000).map(Self)
-    }
+    NoteText by lines of 10_000
 }
 
 text! {
     /// What a program says went wrong: 1 to 2,000 characters, line breaks and tabs among them.
-    ErrorMessage
-}
-
-impl ErrorMessage {
-    /// Takes a message as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        lines(text, 2_000).map(Self)
-    }
+    ErrorMessage by lines of 2_000
 }
 
 /// Why a text is no key.
@@ -143,23 +125,7 @@ impl IdempotencyKey {
 
 text! {
     /// Where a person's picture is: an `http` or `https` address of at most 2,048 characters. We never fetch it.
-    AvatarUrl
-}
-
-impl AvatarUrl {
-    /// Takes a web address as it is written.
-    pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        let text = bounded(text, 2_048)?;
-        let rest = text
-            .strip_prefix("https://")
-            .or_else(|| text.strip_prefix("http://"))
-            .ok_or(InvalidText::NoUrl)?;
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if host.is_empty() || text.chars().any(|c| c.is_whitespace() || "<>\"`\\".contains(c)) {
-            return Err(InvalidText::NoUrl);
-        }
-        Ok(Self(text))
-    }
+    AvatarUrl by web_address of 2_048
 }
 
 #[cfg(test)]

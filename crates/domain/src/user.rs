@@ -143,7 +143,7 @@ impl User {
         }
     }
 
-    /// Whether the account can be used.
+    /// Whether the account can be used, or why not.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match (self.deleted_at, self.disabled_at) {
@@ -151,6 +151,18 @@ impl User {
             (None, Some(_)) => Standing::Disabled,
             (None, None) => Standing::Active,
         }
+    }
+
+    /// Whether the account can be used.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.standing() == Standing::Active
+    }
+
+    /// Whether the person was erased: what is left belongs to nobody.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.standing() == Standing::Erased
     }
 
     /// Changes what `change` names, and says whether anything is different now.

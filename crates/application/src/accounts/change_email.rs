@@ -6,7 +6,7 @@ use subtle_domain::one_time::{BETWEEN_LETTERS, Purpose};
 use subtle_domain::password::PasswordAttempt;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::Standing;
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -76,7 +76,7 @@ async fn ask(
     now: Timestamp,
 ) -> Result<Result<(), AskEmailChangeError>, StoreError> {
     let user = unit.users().lock(&caller.user_id).await?;
-    let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
+    let Some(user) = user.filter(User::is_active) else {
         return Ok(Err(NotProven::Closed.into()));
     };
     let (record, letter) = ports.linked_letter(&user, Purpose::ChangeEmail, new, now);

@@ -1,7 +1,7 @@
 use subtle_domain::Timestamp;
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -30,7 +30,7 @@ pub async fn erase_own_account(ports: &Ports, caller: &FreshCaller) -> Result<()
         let mut unit = ports.store.begin().await?;
         let user = unit.users().lock(&caller.user_id).await?;
         let refused = match user {
-            Some(user) if user.standing() != Standing::Active => EraseError::Closed,
+            Some(user) if !user.is_active() => EraseError::Closed,
             Some(user) if user.role.may_administer() => EraseError::Administrator,
             Some(user) => {
                 erase_within(unit.as_mut(), user, now).await?;
@@ -75,7 +75,7 @@ mod tests {
         unit.users.expect_lock().returning(|_| Ok(Some(ada())));
         unit.users
             .expect_save()
-            .withf(|user| user.standing() == Standing::Erased && user.full_name.is_none())
+            .withf(|user| user.is_erased() && user.full_name.is_none())
             .times(1)
             .returning(|_| Ok(()));
         unit.users

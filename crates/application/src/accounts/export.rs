@@ -6,7 +6,7 @@ use subtle_domain::ports::StoreError;
 use subtle_domain::session::Session;
 use subtle_domain::sync::{Place, PlacedEvent};
 use subtle_domain::usage::UsageRow;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::sessions::FreshCaller;
 use crate::{OpenStream, Page, Ports, TooManyStreams};
@@ -85,7 +85,7 @@ pub enum ExportError {
 pub async fn export_account(ports: &Ports, caller: &FreshCaller) -> Result<(User, OpenStream), ExportError> {
     let counted = ports.exports.open(&caller.caller().user_id)?;
     let user = ports.accounts.find(&caller.caller().user_id).await?;
-    let user = user.filter(|user| user.standing() == Standing::Active);
+    let user = user.filter(User::is_active);
     user.map(|user| (user, counted)).ok_or(ExportError::Closed)
 }
 

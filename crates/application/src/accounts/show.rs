@@ -1,5 +1,5 @@
 use subtle_domain::ports::StoreError;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::sessions::Caller;
@@ -7,7 +7,7 @@ use crate::sessions::Caller;
 /// Shows the caller their account; `None` if it can't be used any more.
 pub async fn show_profile(ports: &Ports, caller: &Caller) -> Result<Option<User>, StoreError> {
     let user = ports.accounts.find(&caller.user_id).await?;
-    Ok(user.filter(|user| user.standing() == Standing::Active))
+    Ok(user.filter(User::is_active))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
-use subtle_domain::user::{Role, Standing, User};
+use subtle_domain::user::{Role, User};
 
 use crate::Ports;
 use crate::sessions::Caller;
@@ -28,7 +28,7 @@ pub struct Privileged {
 impl Privilege {
     /// Whether an account holds it: an active one, by its role. A tier never does.
     fn held_by(self, user: Option<User>) -> Result<User, Forbidden> {
-        let user = user.filter(|user| user.standing() == Standing::Active).ok_or(Forbidden::Closed)?;
+        let user = user.filter(User::is_active).ok_or(Forbidden::Closed)?;
         let granted = match self {
             Self::Support => user.role.may_support(),
             Self::Administer => user.role.may_administer(),

@@ -4,7 +4,6 @@ use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
 use subtle_domain::quota::{self, Limit, Metric, Quota};
 use subtle_domain::usage::Month;
-use subtle_domain::user::Standing;
 
 use super::{Forbidden, Privileged};
 use crate::actor::{Actor, Told};
@@ -54,7 +53,7 @@ async fn attempt(
 ) -> Result<Result<Quota, ChangeQuotaError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let user = match by.confirm_on(unit.as_mut(), id).await? {
-        Ok(user) => user.filter(|user| user.standing() != Standing::Erased),
+        Ok(user) => user.filter(|user| !user.is_erased()),
         Err(lost) => return unit.rollback().await.map(|()| Err(lost.into())),
     };
     let Some(user) = user else {

@@ -3,7 +3,7 @@ use subtle_domain::audit::{self, AuditAction, AuditEntry};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Revocation, StoreError, UnitOfWork};
 use subtle_domain::session::RevocationReason;
-use subtle_domain::user::{Standing, User, UserChange};
+use subtle_domain::user::{User, UserChange};
 
 use super::{Forbidden, Privileged};
 use crate::Ports;
@@ -107,7 +107,7 @@ async fn attempt(
         Ok(subject) => subject,
         Err(why) => return unit.rollback().await.map(|()| Outcome::Forbidden(why)),
     };
-    let Some(before) = subject.filter(|user| user.standing() != Standing::Erased) else {
+    let Some(before) = subject.filter(|user| !user.is_erased()) else {
         unit.rollback().await?;
         return Ok(Outcome::NotFound);
     };

@@ -3,7 +3,6 @@ use subtle_domain::audit::AuditAction;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::RevocationReason;
-use subtle_domain::user::Standing;
 
 use super::{Forbidden, Privileged};
 use crate::Ports;
@@ -60,7 +59,7 @@ async fn attempt(
 ) -> Result<Result<Vec<SessionId>, EndSessionsError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let subject = match by.confirm_on(unit.as_mut(), id).await? {
-        Ok(subject) => subject.filter(|user| user.standing() != Standing::Erased),
+        Ok(subject) => subject.filter(|user| !user.is_erased()),
         Err(lost) => return unit.rollback().await.map(|()| Err(lost.into())),
     };
     let ended = if subject.is_some() { ended(unit.as_mut(), id, session, now).await? } else { None };

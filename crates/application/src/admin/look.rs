@@ -7,7 +7,6 @@ use subtle_domain::inspection::DatabaseReport;
 use subtle_domain::ports::StoreError;
 use subtle_domain::quota::Quota;
 use subtle_domain::usage::{Days, UsageCursor, UsageGrouping};
-use subtle_domain::user::Standing;
 
 use super::Privileged;
 use crate::activity::{ActivityPage, page};
@@ -85,7 +84,7 @@ pub async fn show_user_quota(
     id: &UserId,
 ) -> Result<Option<Quota>, StoreError> {
     let user = ports.accounts.find(id).await?;
-    match user.filter(|user| user.standing() != Standing::Erased) {
+    match user.filter(|user| !user.is_erased()) {
         Some(user) => quotas::of_user(ports, &user).await.map(Some),
         None => Ok(None),
     }
@@ -148,7 +147,7 @@ pub async fn list_audit(
 
 pub(crate) async fn is_there(ports: &Ports, id: &UserId) -> Result<bool, StoreError> {
     let user = ports.accounts.find(id).await?;
-    Ok(user.is_some_and(|user| user.standing() != Standing::Erased))
+    Ok(user.is_some_and(|user| !user.is_erased()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@ use subtle_domain::audit::AuditAction;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::StoreError;
 use subtle_domain::session::ClientInfo;
-use subtle_domain::user::Standing;
 
 use super::{Forbidden, Privileged};
 use crate::Ports;
@@ -51,7 +50,7 @@ async fn attempt(
     let refused = match by.confirm_on(unit.as_mut(), id).await? {
         Err(lost) => lost.into(),
         Ok(subject) => {
-            let subject = subject.filter(|user| user.standing() != Standing::Erased);
+            let subject = subject.filter(|user| !user.is_erased());
             match subject.filter(|user| user.second_factor_at.is_some()) {
                 None => RemoveSecondFactorError::NotFound,
                 Some(user) => {

@@ -3,7 +3,6 @@ use subtle_domain::bridge::{self, Bridge, CodeChallenge};
 use subtle_domain::ports::StoreError;
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::token::BridgeToken;
-use subtle_domain::user::Standing;
 
 use crate::again::again;
 use crate::sessions::Caller;
@@ -68,7 +67,7 @@ pub async fn issue_bridge(
         let mut unit = ports.store.begin().await?;
         let user = unit.users().lock(&caller.user_id).await?;
         let session = unit.sessions().hold(&caller.user_id, &caller.session_id).await?;
-        let active = user.is_some_and(|user| user.standing() == Standing::Active);
+        let active = user.is_some_and(|user| user.is_active());
         if !active || !session.is_some_and(|session| session.is_live(&ports.policy.sessions, now)) {
             return unit.rollback().await.map(|()| false);
         }

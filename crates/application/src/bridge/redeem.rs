@@ -6,7 +6,7 @@ use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Session};
 use subtle_domain::sync::{EventName, SyncEvent};
 use subtle_domain::text::ErrorMessage;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -77,7 +77,7 @@ async fn attempt(
     let mut unit = ports.store.begin().await?;
     let user = unit.users().lock(&bridge.user_id).await?;
     // Of a person who is gone nothing is kept any more.
-    let Some(user) = user.filter(|user| user.standing() != Standing::Erased) else {
+    let Some(user) = user.filter(|user| !user.is_erased()) else {
         return unit.rollback().await.map(|()| None);
     };
     let outcome = match decided {
@@ -113,7 +113,7 @@ async fn spend(
     now: Timestamp,
 ) -> Result<Result<Session, BridgeRefusal>, StoreError> {
     let unverified = ports.policy.require_verified_email && !user.email_verified;
-    if user.standing() != Standing::Active || unverified {
+    if !user.is_active() || unverified {
         return Ok(Err(BridgeRefusal::AccountClosed));
     }
     let Some(session) = &bridge.session_id else { return Ok(Err(BridgeRefusal::SessionOver)) };

@@ -5,7 +5,6 @@ use subtle_domain::ids::{NoteId, UserId};
 use subtle_domain::note::Note;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::text::NoteText;
-use subtle_domain::user::Standing;
 
 use crate::Ports;
 use crate::actor::{Actor, Told};
@@ -109,7 +108,7 @@ async fn decide(
     unit: &mut dyn UnitOfWork,
 ) -> Result<Result<Option<Note>, WriteNoteError>, StoreError> {
     let subject = match by.confirm_on(unit, &note.user_id).await? {
-        Ok(subject) => subject.filter(|user| user.standing() != Standing::Erased),
+        Ok(subject) => subject.filter(|user| !user.is_erased()),
         Err(lost) => return Ok(Err(lost.into())),
     };
     if subject.is_none() {

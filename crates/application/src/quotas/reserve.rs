@@ -6,7 +6,7 @@ use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::quota::{QuotaExceeded, Reservation, ReservationEnd};
 use subtle_domain::text::Label;
 use subtle_domain::usage::{Month, Usage};
-use subtle_domain::user::Standing;
+use subtle_domain::user::User;
 
 use crate::again::again;
 use crate::idempotent::{KeyTaken, Next, Once};
@@ -73,7 +73,7 @@ async fn attempt(
         return unit.rollback().await.map(|()| known);
     }
     let user = unit.users().lock(&new.user_id).await?;
-    let Some(user) = user.filter(|user| user.standing() == Standing::Active) else {
+    let Some(user) = user.filter(User::is_active) else {
         return unit.rollback().await.map(|()| Err(ReserveError::UnknownUser));
     };
     let figures = unit.usage().quota(&user.id, Month::of(now), now).await?;

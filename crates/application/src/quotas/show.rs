@@ -2,7 +2,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ports::StoreError;
 use subtle_domain::quota::{Quota, QuotaFigures};
 use subtle_domain::usage::Month;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::sessions::Caller;
@@ -10,7 +10,7 @@ use crate::sessions::Caller;
 /// Shows the caller where their budget stands; `None` if their account is gone.
 pub async fn show_quota(ports: &Ports, caller: &Caller) -> Result<Option<Quota>, StoreError> {
     let user = ports.accounts.find(&caller.user_id).await?;
-    match user.filter(|user| user.standing() == Standing::Active) {
+    match user.filter(User::is_active) {
         Some(user) => of_user(ports, &user).await.map(Some),
         None => Ok(None),
     }

@@ -6,7 +6,7 @@ use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::second_factor::{RECOVERY_CODES, SecondFactor};
 use subtle_domain::session::{RevocationReason, Session};
 use subtle_domain::token::{OneTimeCode, RecoveryCode};
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use super::CodeRefused;
 use crate::Ports;
@@ -74,7 +74,7 @@ async fn attempt(
 ) -> Result<Result<Done, ConfirmError>, StoreError> {
     let mut unit = ports.store.begin().await?;
     let user = unit.users().lock(&caller.user_id).await?;
-    let refused = match user.filter(|user| user.standing() == Standing::Active) {
+    let refused = match user.filter(User::is_active) {
         None => ConfirmError::Closed,
         Some(user) if user.second_factor_at.is_some() => ConfirmError::AlreadyOn,
         Some(user) => match proven(ports, unit.as_mut(), &user, code, now).await? {

@@ -1,6 +1,6 @@
 use subtle_domain::ports::{Enrolment, StoreError};
 use subtle_domain::second_factor::SecondFactor;
-use subtle_domain::user::Standing;
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -27,7 +27,7 @@ pub async fn enrol_second_factor(ports: &Ports, caller: &FreshCaller) -> Result<
     again(|| async {
         let mut unit = ports.store.begin().await?;
         let user = unit.users().lock(user_id).await?;
-        let refused = match user.filter(|user| user.standing() == Standing::Active) {
+        let refused = match user.filter(User::is_active) {
             Some(user) if user.second_factor_at.is_none() => {
                 let enrolment = ports.authenticators.enrol(&user.id, &user.email);
                 let pending = SecondFactor {

@@ -4,7 +4,7 @@ use subtle_domain::letter::LetterKind;
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -47,7 +47,7 @@ pub async fn remove_second_factor(ports: &Ports, caller: &FreshCaller) -> Result
 
 /// An account that has a second factor.
 pub(super) fn with_factor(user: Option<User>) -> Result<User, NoSecondFactor> {
-    let user = user.filter(|user| user.standing() == Standing::Active).ok_or(NoSecondFactor::Closed)?;
+    let user = user.filter(User::is_active).ok_or(NoSecondFactor::Closed)?;
     if user.second_factor_at.is_some() { Ok(user) } else { Err(NoSecondFactor::Off) }
 }
 

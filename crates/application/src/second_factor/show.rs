@@ -1,6 +1,6 @@
 use subtle_domain::Timestamp;
 use subtle_domain::ports::StoreError;
-use subtle_domain::user::Standing;
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::sessions::Caller;
@@ -25,7 +25,7 @@ pub async fn show_second_factor(
     caller: &Caller,
 ) -> Result<Option<SecondFactorStatus>, StoreError> {
     let user = ports.accounts.find(&caller.user_id).await?;
-    let Some(user) = user.filter(|user| user.standing() == Standing::Active) else { return Ok(None) };
+    let Some(user) = user.filter(User::is_active) else { return Ok(None) };
     let Some(since) = user.second_factor_at else { return Ok(Some(SecondFactorStatus::Off)) };
     let codes_left = ports.second_factors.codes_left(&user.id).await?;
     Ok(Some(SecondFactorStatus::On { since, codes_left }))

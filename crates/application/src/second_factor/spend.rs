@@ -6,7 +6,7 @@ use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::second_factor::{PresentedCode, SecondFactor};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use crate::Ports;
 use crate::again::again;
@@ -129,7 +129,7 @@ impl Ports {
         let spent = again(|| async {
             let mut unit = self.store.begin().await?;
             let owner = unit.users().lock(user).await?;
-            let is_right = match owner.filter(|user| user.standing() == Standing::Active) {
+            let is_right = match owner.filter(User::is_active) {
                 Some(owner) => self.spend_code(unit.as_mut(), &owner, code, client, now).await?,
                 None => false,
             };

@@ -3,7 +3,6 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::ports::{Credentials, StoreError};
 use subtle_domain::second_factor::{Assurance, PresentedCode};
 use subtle_domain::session::{ClientInfo, Session};
-use subtle_domain::user::Standing;
 
 use super::sign_in::begin_within;
 use super::{SignedIn, new_session, signed_in};
@@ -82,7 +81,7 @@ async fn attempt(
 ) -> Result<Outcome, StoreError> {
     let mut unit = ports.store.begin().await?;
     let user = unit.users().lock(&known.user.id).await?;
-    let asked = user.filter(|user| user.standing() == Standing::Active && user.second_factor_at.is_some());
+    let asked = user.filter(|user| user.is_active() && user.second_factor_at.is_some());
     let outcome = match asked {
         None => Outcome::Stale,
         Some(user)

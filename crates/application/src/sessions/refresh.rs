@@ -5,7 +5,7 @@ use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, RefreshDecision, RevocationReason, Session};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::token::RefreshToken;
-use subtle_domain::user::{Standing, User};
+use subtle_domain::user::User;
 
 use super::{SignedIn, signed_in};
 use crate::{AccountLimit, Ports};
@@ -47,7 +47,7 @@ pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<
         let unverified = ports.policy.require_verified_email && !user.email_verified;
         // A server of an older version may have begun it without the code that is asked for.
         let too_little = user.second_factor_at.is_some() && session.assurance == Assurance::Password;
-        if user.standing() != Standing::Active || unverified || too_little {
+        if !user.is_active() || unverified || too_little {
             return refuse(ports, &user, client, now);
         }
         match session.decide_refresh(presented.generation, &ports.policy.sessions, now) {

@@ -4,7 +4,6 @@ use subtle_domain::password::PasswordAttempt;
 use subtle_domain::ports::{Credentials, HasherBusy, StoreError};
 use subtle_domain::second_factor::PresentedCode;
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::Standing;
 
 use super::{Caller, Renewed};
 use crate::Ports;
@@ -97,9 +96,8 @@ impl Ports {
         now: Timestamp,
     ) -> Result<Credentials, NotProven> {
         let credentials = self.accounts.credentials(&caller.user_id).await?;
-        let credentials = credentials
-            .filter(|credentials| credentials.user.standing() == Standing::Active)
-            .ok_or(NotProven::Closed)?;
+        let credentials =
+            credentials.filter(|credentials| credentials.user.is_active()).ok_or(NotProven::Closed)?;
         let refuse = |reason, error| {
             self.record_why(&caller.user_id, refusal, Some(reason), &caller.client, now);
             Err(error)

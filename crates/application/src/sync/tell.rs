@@ -4,7 +4,6 @@ use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::sync::{EventName, PlacedEvent, SyncEvent};
 use subtle_domain::text::ErrorMessage;
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::user::Standing;
 
 use crate::again::again;
 use crate::idempotent::{KeyTaken, Next, Once};
@@ -96,7 +95,7 @@ async fn decide(
 ) -> Result<Result<Option<PlacedEvent>, TellEventError>, StoreError> {
     // Whoever closes or erases the account waits, or has been waited for.
     let user = unit.users().lock(&event.user_id).await?;
-    if !user.is_some_and(|user| user.standing() == Standing::Active) {
+    if !user.is_some_and(|user| user.is_active()) {
         return Ok(Err(TellEventError::Closed));
     }
     Ok(match once.claim(unit).await? {

@@ -3,7 +3,7 @@ use super::*;
 use crate::test_ports::{self, NOW, ada, was};
 use subtle_domain::ids::SessionId;
 use subtle_domain::ports::MockUnit;
-use subtle_domain::user::{Role, SubscriptionTier};
+use subtle_domain::user::{Role, Standing, SubscriptionTier};
 
 /// A unit of work in which Grace, an administrator, finds this account.
 fn unit_with(user: User) -> MockUnit {
@@ -112,7 +112,7 @@ async fn disabling_ends_every_session_here_and_elsewhere() {
 async fn enabling_opens_the_account_and_is_audited() {
     let mut mocks = quiet();
     let mut unit = unit_with(User { disabled_at: Some(NOW), ..ada() });
-    unit.users.expect_save().withf(|user| user.standing() == Standing::Active).returning(|_| Ok(()));
+    unit.users.expect_save().withf(|user| user.is_active()).returning(|_| Ok(()));
     expect_audit(&mut unit, AuditAction::UserEnabled);
     let committed = mocks.expect_unit(unit);
     enable_user(&mocks.ports(), &grace(), &ada().id).await.unwrap();
@@ -125,7 +125,7 @@ async fn erasing_another_is_audited_and_ends_their_tokens() {
     let learned = [Revocation::User(ada().id)];
     mocks.revocations.expect_learn().withf(move |told, _| told == learned).times(1).return_const(());
     let mut unit = unit_with(ada());
-    unit.users.expect_save().withf(|user| user.standing() == Standing::Erased).returning(|_| Ok(()));
+    unit.users.expect_save().withf(|user| user.is_erased()).returning(|_| Ok(()));
     unit.users.expect_set_hash().returning(|_, _| Ok(()));
     unit.users.expect_erase_traces().returning(|_, _| Ok(()));
     unit.sessions.expect_delete_all().returning(|_| Ok(()));
