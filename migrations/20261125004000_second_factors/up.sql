@@ -20,6 +20,9 @@ CREATE TABLE second_factors (
     CONSTRAINT second_factors_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
 );
 
+-- Which nobody has confirmed.
+CREATE INDEX idx_second_factors_pending ON second_factors (created_at) WHERE confirmed_at IS NULL;
+
 CREATE TABLE recovery_codes (
     user_id TEXT NOT NULL,
     digest TEXT NOT NULL,

@@ -18,7 +18,6 @@ pub mod admin;
 mod again;
 pub mod billing;
 pub mod bridge;
-mod guesses;
 mod idempotent;
 mod limits;
 pub mod mail;
@@ -32,6 +31,7 @@ pub mod sessions;
 pub mod sync;
 #[cfg(test)]
 mod test_ports;
+mod throttle;
 mod timeline;
 pub mod usage;
 

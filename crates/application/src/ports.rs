@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Authenticators, Billing, BridgeTokens, Bridges,
-    Challenges, Clock, Directory, GuessLimiter, Health, IdGenerator, Inspection, Notes, OneTimeRecords,
-    OneTimeTokens, Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets,
-    ServiceKeys, Sessions, Store, SyncEvents, SyncSignals, Timelines, UsageLog, UsageReports,
+    Challenges, Clock, Directory, Health, IdGenerator, Inspection, Notes, OneTimeRecords, OneTimeTokens,
+    Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets, ServiceKeys,
+    Sessions, Store, SyncEvents, SyncSignals, Throttle, Timelines, UsageLog, UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -23,8 +23,8 @@ pub struct Policy {
     pub sessions: SessionPolicy,
     /// How many guesses at one account's password are evaluated; `None` where load tests switch the limits off.
     pub guesses: Option<Rate>,
-    /// How many codes of one account's second factor are evaluated; `None` likewise.
-    pub code_guesses: Option<Rate>,
+    /// How many codes of one account's app are evaluated, and how often its second factor is changed; `None` likewise.
+    pub second_factor: Option<Rate>,
     /// How old a sign-in may be for what is sensitive.
     pub fresh_sign_in: TimeDelta,
     /// How many letters one address gets because somebody asked for them; `None` where load tests switch the limits off.
@@ -40,7 +40,7 @@ impl Default for Policy {
         Self {
             sessions: SessionPolicy::default(),
             guesses: None,
-            code_guesses: None,
+            second_factor: None,
             letters: None,
             fresh_sign_in: TimeDelta::minutes(15),
             require_verified_email: false,
@@ -73,7 +73,7 @@ pub struct Ports {
     pub service_keys: Arc<dyn ServiceKeys>,
     pub service_key_secrets: Arc<dyn ServiceKeySecrets>,
     pub key_cache: Arc<KeyCache>,
-    pub guesses: Arc<dyn GuessLimiter>,
+    pub throttle: Arc<dyn Throttle>,
     pub activity: Arc<dyn ActivityLog>,
     pub timelines: Arc<dyn Timelines>,
     pub notes: Arc<dyn Notes>,

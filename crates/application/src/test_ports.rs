@@ -15,10 +15,10 @@ use subtle_domain::money::Cost;
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{
     MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockAuthenticators, MockBilling,
-    MockBridgeTokens, MockBridges, MockChallenges, MockClock, MockDirectory, MockGuessLimiter, MockHealth,
-    MockIdGenerator, MockInspection, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox,
-    MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets,
-    MockServiceKeys, MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockTimelines, MockUnit,
+    MockBridgeTokens, MockBridges, MockChallenges, MockClock, MockDirectory, MockHealth, MockIdGenerator,
+    MockInspection, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher,
+    MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets, MockServiceKeys,
+    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockThrottle, MockTimelines, MockUnit,
     MockUsageLog, MockUsageReports,
 };
 use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor};
@@ -46,7 +46,7 @@ pub(crate) struct Mocks {
     pub(crate) bridges: MockBridges,
     pub(crate) sync_events: MockSyncEvents,
     pub(crate) sync_signals: MockSyncSignals,
-    pub(crate) guesses: MockGuessLimiter,
+    pub(crate) throttle: MockThrottle,
     pub(crate) activity: MockActivityLog,
     pub(crate) timelines: MockTimelines,
     pub(crate) notes: MockNotes,
@@ -111,7 +111,7 @@ impl Mocks {
             service_keys: Arc::new(self.service_keys),
             service_key_secrets: Arc::new(self.service_key_secrets),
             key_cache: Arc::default(),
-            guesses: Arc::new(self.guesses),
+            throttle: Arc::new(self.throttle),
             activity: Arc::new(self.activity),
             timelines: Arc::new(self.timelines),
             notes: Arc::new(self.notes),

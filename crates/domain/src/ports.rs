@@ -9,7 +9,6 @@ mod clock;
 mod directory;
 mod health;
 mod idempotency;
-mod limits;
 mod mail;
 #[cfg(feature = "mocks")]
 mod mocks;
@@ -23,6 +22,7 @@ mod service_keys;
 mod sessions;
 mod store;
 mod sync;
+mod throttle;
 mod tokens;
 mod usage;
 mod users;
@@ -33,7 +33,6 @@ pub use clock::{Clock, IdGenerator};
 pub use directory::Directory;
 pub use health::{Health, Inspection};
 pub use idempotency::IdempotencyKeys;
-pub use limits::GuessLimiter;
 pub use mail::{Mailer, NotSent, Outbox, OutboxRepository, TakenLetter};
 pub use notes::{NoteRepository, Notes};
 pub use one_time::{OneTimeRecords, OneTimeRepository, OneTimeTokens};
@@ -47,6 +46,7 @@ pub use service_keys::{ServiceKeyRepository, ServiceKeySecrets, ServiceKeys};
 pub use sessions::{SessionRepository, Sessions};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{SyncEvents, SyncRepository, SyncSignal, SyncSignals};
+pub use throttle::{Throttle, ThrottleRepository};
 pub use tokens::{AccessTokens, RefreshTokens, SigningKey};
 pub use usage::{NotRecorded, UsageLog, UsageReports, UsageRepository};
 pub use users::{Accounts, Credentials, NewUser, UserRepository};
@@ -59,7 +59,6 @@ pub use {
     directory::MockDirectory,
     health::{MockHealth, MockInspection},
     idempotency::MockIdempotencyKeys,
-    limits::MockGuessLimiter,
     mail::{MockMailer, MockOutbox, MockOutboxRepository},
     mocks::MockUnit,
     notes::{MockNoteRepository, MockNotes},
@@ -74,6 +73,7 @@ pub use {
     sessions::{MockSessionRepository, MockSessions},
     store::MockStore,
     sync::{MockSyncEvents, MockSyncRepository, MockSyncSignal, MockSyncSignals},
+    throttle::{MockThrottle, MockThrottleRepository},
     tokens::{MockAccessTokens, MockRefreshTokens},
     usage::{MockUsageLog, MockUsageReports, MockUsageRepository},
     users::{MockAccounts, MockUserRepository},

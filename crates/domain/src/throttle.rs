@@ -28,6 +28,13 @@ impl RetryAfter {
 }
 
 impl Rate {
+    /// So many times as many, in the same time.
+    #[must_use]
+    pub fn times(&self, shares: u32) -> Self {
+        let slower = i32::try_from(shares.max(1)).unwrap_or(i32::MAX);
+        Self { burst: self.burst.saturating_mul(shares), interval: self.interval / slower }
+    }
+
     /// Time in which a full burst comes back.
     #[must_use]
     pub fn window(&self) -> TimeDelta {
@@ -84,6 +91,13 @@ mod tests {
         assert_eq!(spend(50, state, start() + TimeDelta::seconds(60)).0, 1);
         assert_eq!(spend(50, state, start() + TimeDelta::seconds(600)).0, 10);
         assert_eq!(spend(50, state, start() + TimeDelta::days(1)).0, 10);
+    }
+
+    #[test]
+    fn so_many_shares_are_so_many_times_as_many_in_the_same_time() {
+        let all = RATE.times(10);
+        assert_eq!(all, Rate { burst: 100, interval: TimeDelta::seconds(6) });
+        assert_eq!(all.window(), RATE.window());
     }
 
     #[test]

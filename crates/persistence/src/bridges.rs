@@ -100,11 +100,7 @@ impl Bridges for PgBridges {
 
 #[async_trait]
 impl BridgeRepository for PgUnitOfWork {
-    async fn add(&mut self, bridge: &Bridge, forget: Timestamp) -> Result<(), StoreError> {
-        step!(self, connection => diesel::delete(bridge_tokens::table)
-            .filter(bridge_tokens::user_id.eq(bridge.user_id.as_str()))
-            .filter(bridge_tokens::expires_at.lt(forget))
-            .execute(connection))?;
+    async fn add(&mut self, bridge: &Bridge) -> Result<(), StoreError> {
         step!(self, connection => sql_query(INSERT)
             .bind::<Text, _>(bridge.id.as_str())
             .bind::<Text, _>(bridge.digest.expose())

@@ -20,68 +20,73 @@ use crate::pool::Database;
 /// How many rows one statement takes away at most.
 const BATCH: i64 = 500;
 
-/// What is taken away, how long after its end, and how.
-const DEAD: [(&str, TimeDelta, &str); 6] = [
-    (
-        "sessions that expired",
-        TimeDelta::days(7),
-        "
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        )",
-    ),
-    (
-        "sessions that were ended",
-        TimeDelta::days(7),
-        "
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        )",
-    ),
-    (
-        "bridge tokens",
-        TimeDelta::hours(1),
-        "
-        DELETE FROM bridge_tokens WHERE id IN (
-            SELECT id FROM bridge_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        )",
-    ),
-    (
-        "second factors that nobody confirmed",
-        TimeDelta::days(1),
-        "
-        DELETE FROM second_factors WHERE user_id IN (
-            SELECT user_id FROM second_factors WHERE confirmed_at IS NULL AND created_at < $1
-            LIMIT $2 FOR UPDATE SKIP LOCKED
-        )",
-    ),
-    (
-        "idempotency keys",
-        TimeDelta::days(3),
-        "
-        DELETE FROM idempotency_keys kept USING (
-            SELECT caller, key FROM idempotency_keys WHERE created_at < $1
-            ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        ) AS old
-        WHERE kept.caller = old.caller AND kept.key = old.key",
-    ),
-    (
-        "holds",
-        TimeDelta::days(35),
-        "
-        DELETE FROM usage_reservations kept USING (
-            SELECT user_id, id FROM usage_reservations WHERE expires_at < $1
-            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        ) AS old
-        WHERE kept.user_id = old.user_id AND kept.id = old.id",
-    ),
+/// Rows that are taken away so long after their end.
+struct Dead {
+    what: &'static str,
+    table: &'static str,
+    /// What tells their end. There is an index on it.
+    end: &'static str,
+    /// What else must be so.
+    only: &'static str,
+    after: TimeDelta,
+}
+
+const DEAD: [Dead; 6] = [
+    Dead {
+        what: "sessions that expired",
+        table: "sessions",
+        end: "expires_at",
+        only: "true",
+        after: TimeDelta::days(7),
+    },
+    Dead {
+        what: "sessions that were ended",
+        table: "sessions",
+        end: "revoked_at",
+        only: "true",
+        after: TimeDelta::days(7),
+    },
+    Dead {
+        what: "bridge tokens",
+        table: "bridge_tokens",
+        end: "expires_at",
+        only: "true",
+        after: subtle_domain::bridge::MEMORY,
+    },
+    Dead {
+        what: "second factors that nobody confirmed",
+        table: "second_factors",
+        end: "created_at",
+        only: "confirmed_at IS NULL",
+        after: TimeDelta::days(1),
+    },
+    Dead {
+        what: "idempotency keys",
+        table: "idempotency_keys",
+        end: "created_at",
+        only: "true",
+        after: TimeDelta::days(3),
+    },
+    Dead {
+        what: "holds",
+        table: "usage_reservations",
+        end: "expires_at",
+        only: "true",
+        after: TimeDelta::days(35),
+    },
 ];
 
-/// Events of sync logs that are older than the operator keeps them.
-const OLD_EVENTS: &str = "
-    DELETE FROM sync_logs WHERE id IN (
-        SELECT id FROM sync_logs WHERE created_at < $1 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
-    )";
+impl Dead {
+    /// Takes a batch away by where its rows lie, so that keys of one column and of two are one case.
+    fn statement(&self) -> String {
+        let Self { table, end, only, .. } = self;
+        format!(
+            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM {table} WHERE {end} < $1 AND {only} ORDER BY {end} LIMIT $2 FOR UPDATE SKIP LOCKED
+             ))"
+        )
+    }
+}
 
 /// Takes away what is long dead.
 #[derive(Debug, Clone)]
@@ -100,12 +105,19 @@ impl PgCleaner {
     /// Takes away all that is long dead at `now`, batch by batch; tells how many rows that were.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut all = 0;
-        let events = self.sync_retention.map(|age| ("events in sync logs", age, OLD_EVENTS));
-        for (what, age, delete) in DEAD.into_iter().chain(events) {
+        let events = self.sync_retention.map(|after| Dead {
+            what: "events in sync logs",
+            table: "sync_logs",
+            end: "created_at",
+            only: "true",
+            after,
+        });
+        for dead in DEAD.into_iter().chain(events) {
+            let (delete, what) = (dead.statement(), dead.what);
             let mut rows = 0;
             loop {
-                let batch = repeatable!(self.database, connection => sql_query(delete)
-                    .bind::<Timestamptz, _>(now - age)
+                let batch = repeatable!(self.database, connection => sql_query(delete.as_str())
+                    .bind::<Timestamptz, _>(now - dead.after)
                     .bind::<BigInt, _>(BATCH)
                     .execute(connection))?;
                 rows += u64::try_from(batch).unwrap_or(u64::MAX);

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
-//! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `limits`, `health`, `inspection`,
+//! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
 //! database up to date. `schema` is generated.
 
@@ -29,7 +29,6 @@ mod directory;
 mod health;
 mod idempotency;
 mod inspection;
-mod limits;
 pub mod migrations;
 mod notes;
 mod one_time;
@@ -39,6 +38,7 @@ mod second_factors;
 mod service_keys;
 mod sessions;
 mod sync;
+mod throttle;
 mod timelines;
 mod usage;
 mod user_row;
@@ -54,7 +54,6 @@ pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use health::PgHealth;
 pub use inspection::PgInspection;
-pub use limits::PgGuessLimiter;
 pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;
 pub use options::{InvalidUrl, PoolOptions};
@@ -65,6 +64,7 @@ pub use second_factors::PgSecondFactors;
 pub use service_keys::PgServiceKeys;
 pub use sessions::PgSessions;
 pub use sync::{PgSyncEvents, Signals};
+pub use throttle::PgThrottle;
 pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;
 pub use usage::{PgUsageLog, PgUsageReports, UsageWriters};

@@ -14,7 +14,6 @@ use subtle_domain::letter::{Letter, LetterKind, LetterRequest};
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{Outbox, OutboxRepository, StoreError, TakenLetter};
 use subtle_domain::session::ClientInfo;
-use subtle_domain::throttle::Rate;
 
 use crate::error::corrupt;
 use crate::one_time::OneTimeRow;
@@ -229,10 +228,6 @@ impl OutboxRepository for PgUnitOfWork {
             .get_result(connection)
             .map(OptionalExtension::optional))?;
         row.map(LetterRequest::try_from).transpose()
-    }
-
-    async fn admit(&mut self, user: &UserId, rate: &Rate, now: Timestamp) -> Result<bool, StoreError> {
-        self.take(&format!("notices to {user}"), rate, now).await
     }
 
     async fn add(&mut self, letter: &Letter) -> Result<(), StoreError> {

@@ -12,7 +12,8 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
     ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, IdempotencyKeys,
     NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository,
-    SessionRepository, Store, StoreError, SyncRepository, UnitOfWork, UsageRepository, UserRepository,
+    SessionRepository, Store, StoreError, SyncRepository, ThrottleRepository, UnitOfWork, UsageRepository,
+    UserRepository,
 };
 use tokio::time::timeout;
 
@@ -194,6 +195,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+
+    fn throttle(&mut self) -> &mut dyn ThrottleRepository {
         self
     }
 

@@ -11,9 +11,9 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgBridges, PgDirectory, PgGuessLimiter, PgHealth, PgInspection, PgNotes, PgOneTimeRecords, PgOutbox,
-    PgSecondFactors, PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgTimelines, PgUsageLog,
-    PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
+    PgBridges, PgDirectory, PgHealth, PgInspection, PgNotes, PgOneTimeRecords, PgOutbox, PgSecondFactors,
+    PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgThrottle, PgTimelines, PgUsageLog, PgUsageReports,
+    PoolOptions, RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
@@ -105,7 +105,7 @@ pub(crate) fn wire(
         service_keys: Arc::new(PgServiceKeys::new(database.clone())),
         service_key_secrets: Arc::new(RandomServiceKeys),
         key_cache: Arc::default(),
-        guesses: Arc::new(PgGuessLimiter::new(database.clone())),
+        throttle: Arc::new(PgThrottle::new(database.clone())),
         activity: Arc::new(log),
         timelines: Arc::new(PgTimelines::new(database.clone())),
         notes: Arc::new(PgNotes::new(database.clone())),
@@ -141,7 +141,7 @@ fn policy(settings: &Settings) -> Policy {
             most: settings.sessions_per_user,
         },
         guesses: settings.limit(settings.limit_password_guesses),
-        code_guesses: settings.limit(settings.limit_code_guesses),
+        second_factor: settings.limit(settings.limit_code_guesses),
         fresh_sign_in: delta(settings.fresh_sign_in),
         letters: settings.limit(settings.limit_letters_by_recipient),
         require_verified_email: settings.require_verified_email,

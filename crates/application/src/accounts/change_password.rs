@@ -136,7 +136,7 @@ mod tests {
         mocks.policy.guesses = Some(rate);
         let wait = RetryAfter(std::time::Duration::from_mins(1));
         mocks
-            .guesses
+            .throttle
             .expect_take()
             .withf(|key, _, _| key == "ada@example.com from ")
             .times(1)

@@ -96,7 +96,7 @@ pub async fn export_part(
     part: ExportPart,
     after: Option<ExportCursor>,
 ) -> Result<Page<ExportRow, ExportCursor>, ExportError> {
-    if caller.caller().is_over(ports) {
+    if caller.caller().time_left(ports).is_zero() {
         return Err(ExportError::Closed);
     }
     let (user, reach) = (&caller.caller().user_id, Page::<ExportRow, ExportCursor>::reach(together(part)));

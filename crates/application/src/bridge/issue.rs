@@ -71,7 +71,7 @@ pub async fn issue_bridge(
         if !active || !session.is_some_and(|session| session.is_live(&ports.policy.sessions, now)) {
             return unit.rollback().await.map(|()| false);
         }
-        unit.bridges().add(&bridge, now - bridge::MEMORY).await?;
+        unit.bridges().add(&bridge).await?;
         unit.commit().await.map(|()| true)
     });
     if issued.await? {
@@ -100,13 +100,13 @@ mod tests {
         let mut unit = MockUnit::default();
         unit.users.expect_lock().return_once(|_| Ok(Some(user)));
         unit.sessions.expect_hold().return_once(|_, _| Ok(Some(session)));
-        unit.bridges.expect_add().times(usize::from(add)).returning(|bridge, forget| {
+        unit.bridges.expect_add().times(usize::from(add)).returning(|bridge| {
             assert_eq!(bridge.digest, TokenDigest::new("digest of bt"));
             assert_eq!(
                 (bridge.data.as_deref(), &bridge.session_id),
                 (Some("{}"), &Some(caller().session_id))
             );
-            assert_eq!((bridge.expires_at, forget), (NOW + bridge::LIFE, NOW - bridge::MEMORY));
+            assert_eq!(bridge.expires_at, NOW + bridge::LIFE);
             Ok(())
         });
         let committed = mocks.expect_unit(unit);

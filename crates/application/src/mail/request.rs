@@ -66,7 +66,7 @@ mod tests {
         let mut mocks = test_ports::Mocks::default();
         mocks.policy.letters = Some(Rate { burst: 10, interval: TimeDelta::minutes(6) });
         mocks
-            .guesses
+            .throttle
             .expect_take()
             .withf(|key, _, _| key == "verify_email to somebody@example.com from 192.0.2.7")
             .times(1)

@@ -5,11 +5,10 @@ use subtle_domain::letter::{Letter, LetterKind};
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::{ClientInfo, Session};
-use subtle_domain::throttle::{Rate, RetryAfter};
 use subtle_domain::user::User;
 
 use crate::Ports;
-use crate::guesses::of_client;
+use crate::throttle::notices;
 
 impl Ports {
     /// A letter without a link.
@@ -58,26 +57,6 @@ impl Ports {
         (record, Letter { token: Some(id), ..letter })
     }
 
-    /// Counts a letter that somebody asks for, before anybody knows whether there will be one, or says when the next may be asked for.
-    ///
-    /// Each client has a share of its own for each purpose, and all together three: so nobody keeps somebody else's letters away by
-    /// asking for them, and many of them don't fill a mailbox.
-    pub(crate) async fn may_ask_for(
-        &self,
-        purpose: Purpose,
-        email: &EmailAddress,
-        client: &ClientInfo,
-        now: Timestamp,
-    ) -> Result<Result<(), RetryAfter>, StoreError> {
-        let Some(rate) = self.policy.letters else { return Ok(Ok(())) };
-        let all = format!("{purpose} to {}", email.as_str().to_lowercase());
-        if let Err(wait) = self.guesses.take(&of_client(&all, client), &rate, now).await? {
-            return Ok(Err(wait));
-        }
-        let rate = Rate { burst: rate.burst.saturating_mul(3), interval: rate.interval / 3 };
-        self.guesses.take(&all, &rate, now).await
-    }
-
     /// Within the unit of work that begins a session: a letter that tells of its device, if that was not seen before. Whoever makes up
     /// devices without end knows the password, and floods no mailbox.
     pub(crate) async fn tell_of_device(
@@ -88,7 +67,7 @@ impl Ports {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if let Some(rate) = &self.policy.letters
-            && !unit.outbox().admit(&user.id, rate, now).await?
+            && !unit.throttle().take(&notices(&user.id), rate, now).await?
         {
             return Ok(());
         }

@@ -112,7 +112,6 @@ mod tests {
     use subtle_domain::quota::QuotaFigures;
     use subtle_domain::text::IdempotencyKey;
     use subtle_domain::usage::UsageTotals;
-    use subtle_domain::user::User;
 
     fn new(tokens: i64) -> NewReservation {
         let held = usage(1, tokens, "0");

@@ -50,7 +50,7 @@ pub async fn confirm_second_factor(
     code: &OneTimeCode,
 ) -> Result<Confirmed, ConfirmError> {
     let (caller, now) = (caller.caller(), ports.clock.now());
-    let counted = ports.count_change(&caller.user_id, now).await?;
+    let counted = ports.may_change_factor(&caller.user_id, now).await?;
     counted.map_err(CodeRefused::TooMany)?;
     let confirmed = again(|| attempt(ports, caller, code, now)).await?;
     let (user, session, codes, ended) = confirmed.map_err(|refused| match refused {

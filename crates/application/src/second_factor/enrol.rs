@@ -55,7 +55,6 @@ mod tests {
     use crate::test_ports::{self, NOW, ada, ada_with_factor, factor, was};
     use subtle_domain::ports::MockUnit;
     use subtle_domain::token::{TotpSecret, TotpUri};
-    use subtle_domain::user::User;
 
     async fn ask(user: User, puts: usize) -> (Result<Enrolment, EnrolError>, bool) {
         let mut mocks = test_ports::Mocks::default();

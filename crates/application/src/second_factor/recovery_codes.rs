@@ -14,7 +14,7 @@ pub async fn replace_recovery_codes(
     caller: &FreshCaller,
 ) -> Result<Vec<RecoveryCode>, NoSecondFactor> {
     let (caller, now) = (caller.caller(), ports.clock.now());
-    ports.count_change(&caller.user_id, now).await?.map_err(NoSecondFactor::TooMany)?;
+    ports.may_change_factor(&caller.user_id, now).await?.map_err(NoSecondFactor::TooMany)?;
     let made = again(|| async {
         let mut unit = ports.store.begin().await?;
         match with_factor(unit.users().lock(&caller.user_id).await?) {
@@ -69,9 +69,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_fills_a_mailbox_by_asking_again_and_again() {
         let mut mocks = test_ports::Mocks::default();
-        mocks.policy.code_guesses = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
+        mocks.policy.second_factor = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
         let wait = RetryAfter(std::time::Duration::from_mins(1));
-        mocks.guesses.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
+        mocks.throttle.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
         let refused = replace_recovery_codes(&mocks.ports(), &fresh()).await;
         assert!(matches!(refused, Err(NoSecondFactor::TooMany(told)) if told == wait));
     }

@@ -35,7 +35,6 @@ pub async fn show_second_factor(
 mod tests {
     use super::*;
     use crate::test_ports::{self, NOW, ada, ada_with_factor, caller};
-    use subtle_domain::user::User;
 
     async fn ask(user: User) -> Option<SecondFactorStatus> {
         let mut mocks = test_ports::Mocks::default();

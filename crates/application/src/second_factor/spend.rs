@@ -30,32 +30,23 @@ pub enum CodeRefused {
 }
 
 impl Ports {
-    /// Takes a guess at a code before it is evaluated. Whoever may try one knows the password: so all clients share the account's
-    /// guesses, and a million codes are too many for them. Nobody guesses a recovery code, so one takes none: whoever uses the guesses
-    /// up does not keep out who has one.
-    pub(crate) async fn take_code_guess(
+    /// Takes a guess at a code before it is evaluated. Nobody guesses a recovery code, so one takes none: whoever uses the guesses up does
+    /// not keep out who has one.
+    pub(crate) async fn admit_code(
         &self,
         user: &UserId,
         code: &PresentedCode,
         client: &ClientInfo,
         now: Timestamp,
     ) -> Result<(), CodeRefused> {
-        let (Some(rate), PresentedCode::OneTime(_)) = (self.policy.code_guesses, code) else { return Ok(()) };
-        self.guesses.take(&guesses(user), &rate, now).await?.map_err(|wait| {
+        if let PresentedCode::Recovery(_) = code {
+            return Ok(());
+        }
+        self.take_code_guess(user, now).await?.map_err(|wait| {
             let why = Some("too_many_codes");
             self.record_why(user, ActivityAction::SignInRefused, why, client, now);
             CodeRefused::TooMany(wait)
         })
-    }
-
-    /// Counts a change of a second factor by its owner: each sends a letter, to an address that may not be theirs.
-    pub(super) async fn count_change(
-        &self,
-        user: &UserId,
-        now: Timestamp,
-    ) -> Result<Result<(), RetryAfter>, StoreError> {
-        let Some(rate) = self.policy.code_guesses else { return Ok(Ok(())) };
-        self.guesses.take(&format!("second factor of {user}"), &rate, now).await
     }
 
     /// Notes that a code was not right.
@@ -75,12 +66,7 @@ impl Ports {
         if let PresentedCode::Recovery(_) = code {
             self.record(user, ActivityAction::RecoveryCodeUsed, client, now);
         }
-        if self.policy.code_guesses.is_none() {
-            return;
-        }
-        if let Err(error) = self.guesses.clear(&guesses(user)).await {
-            tracing::warn!(%error, "the guesses at a second factor could not be forgotten");
-        }
+        self.forget_code_guesses(user).await;
     }
 
     /// Uses up a code of somebody whose account the unit of work has locked; `false` if it is not right, or was used before. A recovery
@@ -125,7 +111,7 @@ impl Ports {
     ) -> Result<(), CodeRefused> {
         let code = code.ok_or(CodeRefused::Missing)?;
         let (user, client) = (&caller.user_id, &caller.client);
-        self.take_code_guess(user, code, client, now).await?;
+        self.admit_code(user, code, client, now).await?;
         let spent = again(|| async {
             let mut unit = self.store.begin().await?;
             let owner = unit.users().lock(user).await?;
@@ -142,8 +128,4 @@ impl Ports {
         self.right_code(user, code, client, now).await;
         Ok(())
     }
-}
-
-fn guesses(user: &UserId) -> String {
-    format!("codes of {user}")
 }

@@ -22,9 +22,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether their session is over or their access token has expired, as far as is known here.
-    pub(crate) fn is_over(&self, ports: &Ports) -> bool {
-        ports.revocations.covers(&self.user_id, &self.session_id) || ports.clock.now() >= self.until
+    /// For how long they may go on, as far as is known here: not at all once their session is over or their access token has expired.
+    pub(crate) fn time_left(&self, ports: &Ports) -> TimeDelta {
+        if ports.revocations.covers(&self.user_id, &self.session_id) {
+            return TimeDelta::zero();
+        }
+        (self.until - ports.clock.now()).max(TimeDelta::zero())
     }
 }
 

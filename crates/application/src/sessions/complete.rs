@@ -47,7 +47,7 @@ pub async fn complete_sign_in(
     let known = known.filter(|known| ports.challenges.is_authentic(&challenge, known));
     let known = known.ok_or(CompleteSignInError::InvalidChallenge)?;
     let user = &known.user;
-    ports.take_code_guess(&user.id, &command.code, &command.client, now).await?;
+    ports.admit_code(&user.id, &command.code, &command.client, now).await?;
     let (session, token) = new_session(ports, user, command.client.clone(), now);
     let session = Session { assurance: Assurance::SecondFactor, ..session };
     match again(|| attempt(ports, &known, &session, &command, now)).await? {

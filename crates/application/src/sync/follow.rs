@@ -66,10 +66,7 @@ impl Follower {
     /// For how long they may go on, as far as is known now; not at all once their session is over or their access token has expired.
     #[must_use]
     pub fn time_left(&self) -> TimeDelta {
-        if self.ports.revocations.covers(&self.caller.user_id, &self.caller.session_id) {
-            return TimeDelta::zero();
-        }
-        (self.caller.until - self.ports.clock.now()).max(TimeDelta::zero())
+        self.caller.time_left(&self.ports)
     }
 
     /// Reads the events that come next, if there are any yet, for [`Follower::pass`] to go on behind them.

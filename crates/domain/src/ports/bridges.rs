@@ -29,8 +29,8 @@ pub trait Bridges: Send + Sync {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait BridgeRepository: Send {
-    /// Writes a token, and forgets those of its user that expired before `forget`.
-    async fn add(&mut self, bridge: &Bridge, forget: Timestamp) -> Result<(), StoreError>;
+    /// Writes a token.
+    async fn add(&mut self, bridge: &Bridge) -> Result<(), StoreError>;
     /// Redeems a token if nobody has, and it has not expired; what was handed over with it is forgotten. `false` if somebody was faster.
     async fn spend(&mut self, bridge: &Bridge, now: Timestamp) -> Result<bool, StoreError>;
 }

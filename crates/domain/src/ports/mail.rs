@@ -2,10 +2,9 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::Timestamp;
-use crate::ids::{LetterId, UserId};
+use crate::ids::LetterId;
 use crate::letter::{Letter, LetterRequest};
 use crate::one_time::OneTimeRecord;
-use crate::throttle::Rate;
 use crate::token::OneTimeToken;
 
 /// Why a letter was not sent, in words that name no address: they are logged and kept.
@@ -65,8 +64,6 @@ pub trait Outbox: Send + Sync {
 pub trait OutboxRepository: Send {
     /// Takes the oldest request that nobody else is at.
     async fn take_request(&mut self) -> Result<Option<LetterRequest>, StoreError>;
-    /// Counts a notice to a user that somebody else can bring about; `false` if the rate allows no more of them now.
-    async fn admit(&mut self, user: &UserId, rate: &Rate, now: Timestamp) -> Result<bool, StoreError>;
     /// Queues a letter, which is due at once.
     async fn add(&mut self, letter: &Letter) -> Result<(), StoreError>;
 }

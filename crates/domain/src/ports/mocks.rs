@@ -7,10 +7,10 @@ use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys,
     MockActivityRepository, MockAuditLog, MockBillingRepository, MockBridgeRepository, MockIdempotencyKeys,
     MockNoteRepository, MockOneTimeRepository, MockOutboxRepository, MockSecondFactorRepository,
-    MockServiceKeyRepository, MockSessionRepository, MockSyncRepository, MockUsageRepository,
-    MockUserRepository, NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository,
-    ServiceKeyRepository, SessionRepository, StoreError, SyncRepository, UnitOfWork, UsageRepository,
-    UserRepository,
+    MockServiceKeyRepository, MockSessionRepository, MockSyncRepository, MockThrottleRepository,
+    MockUsageRepository, MockUserRepository, NoteRepository, OneTimeRepository, OutboxRepository,
+    SecondFactorRepository, ServiceKeyRepository, SessionRepository, StoreError, SyncRepository,
+    ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -38,6 +38,8 @@ pub struct MockUnit {
     pub second_factors: MockSecondFactorRepository,
     /// Its letters.
     pub outbox: MockOutboxRepository,
+    /// What may be done in it so often and no more.
+    pub throttle: MockThrottleRepository,
     /// Its service keys.
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
@@ -92,6 +94,10 @@ impl UnitOfWork for MockUnit {
 
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
         &mut self.outbox
+    }
+
+    fn throttle(&mut self) -> &mut dyn ThrottleRepository {
+        &mut self.throttle
     }
 
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository {

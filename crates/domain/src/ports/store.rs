@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{
     ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, NoteRepository,
     OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository, SessionRepository,
-    SyncRepository, UsageRepository, UserRepository,
+    SyncRepository, ThrottleRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -66,6 +66,8 @@ pub trait UnitOfWork: Send {
     fn second_factors(&mut self) -> &mut dyn SecondFactorRepository;
     /// Letters that wait to be sent.
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    /// What may be done so often and no more.
+    fn throttle(&mut self) -> &mut dyn ThrottleRepository;
     /// Service keys.
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
     /// Keys of repeated requests.

@@ -5,7 +5,7 @@ use subtle_domain::bridge::{Bridge, CodeChallenge, LIFE};
 use subtle_domain::ids::BridgeId;
 use subtle_domain::ports::{Bridges, Store};
 use subtle_domain::token::TokenDigest;
-use subtle_persistence::PgBridges;
+use subtle_persistence::{PgBridges, PgCleaner};
 
 use crate::support::{Home, later, session, session_id, start, store, user_id};
 
@@ -26,7 +26,7 @@ fn bridge(id: &str, user: &str) -> Bridge {
 
 async fn add(home: &Home, bridge: &Bridge) {
     let mut unit = store(home.pool()).begin().await.unwrap();
-    unit.bridges().add(bridge, start()).await.unwrap();
+    unit.bridges().add(bridge).await.unwrap();
     unit.commit().await.unwrap();
 }
 
@@ -79,15 +79,18 @@ async fn of_many_who_redeem_it_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn a_new_token_clears_away_those_of_its_user_that_are_long_over() {
+async fn those_that_have_been_over_for_an_hour_are_forgotten() {
     let home = Home::of_three().await;
     for written in [bridge("b1", "ada"), bridge("b2", "bob")] {
         add(&home, &Bridge { expires_at: later(5), ..written }).await;
     }
-    let mut unit = store(home.pool()).begin().await.unwrap();
-    unit.bridges().add(&bridge("b3", "ada"), later(6)).await.unwrap();
-    unit.commit().await.unwrap();
-    assert_eq!(home.value("SELECT string_agg(id, ' ' ORDER BY id) FROM bridge_tokens").await, "b2 b3");
+    add(&home, &Bridge { expires_at: later(6), ..bridge("b3", "ada") }).await;
+    let left = "SELECT string_agg(id, ' ' ORDER BY id) FROM bridge_tokens";
+    let cleaner = PgCleaner::new(home.pool(), None);
+    assert_eq!(cleaner.clean(later(5 + 3_600)).await.unwrap(), 0);
+    assert_eq!(home.value(left).await, "b1 b2 b3");
+    assert_eq!(cleaner.clean(later(6 + 3_600)).await.unwrap(), 2);
+    assert_eq!(home.value(left).await, "b3");
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use subtle_domain::letter::{Letter, LetterKind, LetterRequest};
 use subtle_domain::one_time::Purpose;
 use subtle_domain::ports::{Outbox, Store, TakenLetter};
 use subtle_domain::session::ClientInfo;
-use subtle_domain::throttle::Rate;
 use subtle_persistence::PgOutbox;
 
 use crate::one_time::{put, record};
@@ -171,22 +170,6 @@ async fn letters_of_a_newer_version_are_left_to_its_servers() {
     assert_eq!(take(&outbox, later(9)).await.unwrap().letter.id.as_str(), "m2");
     assert!(take(&outbox, later(9)).await.is_none());
     assert_eq!(home.value("SELECT tries FROM mail_outbox WHERE id = 'm1'").await, "0");
-}
-
-#[tokio::test]
-async fn a_notice_counts_once_its_cause_has_committed() {
-    let home = Home::of_three().await;
-    let (store, rate) = (store(home.pool()), Rate { burst: 2, interval: TimeDelta::minutes(1) });
-    let mut admitted = Vec::new();
-    for is_committed in [false, true, true, true] {
-        let mut unit = store.begin().await.unwrap();
-        admitted.push(unit.outbox().admit(&user_id("ada"), &rate, later(0)).await.unwrap());
-        if is_committed { unit.commit().await.unwrap() } else { unit.rollback().await.unwrap() }
-    }
-    assert_eq!(admitted, [true, true, true, false]);
-    let mut unit = store.begin().await.unwrap();
-    assert!(unit.outbox().admit(&user_id("bob"), &rate, later(0)).await.unwrap());
-    assert!(unit.outbox().admit(&user_id("ada"), &rate, later(60)).await.unwrap());
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn disabling_ends_every_session_here_and_elsewhere() {
 async fn enabling_opens_the_account_and_is_audited() {
     let mut mocks = quiet();
     let mut unit = unit_with(User { disabled_at: Some(NOW), ..ada() });
-    unit.users.expect_save().withf(|user| user.is_active()).returning(|_| Ok(()));
+    unit.users.expect_save().withf(User::is_active).returning(|_| Ok(()));
     expect_audit(&mut unit, AuditAction::UserEnabled);
     let committed = mocks.expect_unit(unit);
     enable_user(&mocks.ports(), &grace(), &ada().id).await.unwrap();

@@ -110,10 +110,10 @@ async fn a_session_that_ended_meanwhile_turns_nothing_on() {
 #[tokio::test]
 async fn a_try_too_many_is_refused_before_it_is_evaluated_and_takes_no_guess_at_sign_in() {
     let mut mocks = Mocks::default();
-    mocks.policy.code_guesses = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
+    mocks.policy.second_factor = Some(Rate { burst: 10, interval: TimeDelta::minutes(1) });
     let wait = RetryAfter(std::time::Duration::from_mins(1));
     mocks
-        .guesses
+        .throttle
         .expect_take()
         .withf(|key, _, _| key == "second factor of ada")
         .returning(move |_, _, _| Ok(Err(wait)));

@@ -181,10 +181,10 @@ async fn an_account_that_was_closed_or_has_no_factor_any_more_opens_nothing() {
 async fn codes_are_tried_so_often_and_no_more_by_all_clients_together() {
     let mut mocks = knowing(ada_with_factor(), soon());
     let rate = Rate { burst: 10, interval: TimeDelta::minutes(1) };
-    mocks.policy.code_guesses = Some(rate);
+    mocks.policy.second_factor = Some(rate);
     let wait = RetryAfter(std::time::Duration::from_mins(1));
     mocks
-        .guesses
+        .throttle
         .expect_take()
         .withf(move |key, asked, _| key == "codes of ada" && *asked == rate)
         .times(1)

@@ -129,7 +129,7 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
     mocks.accounts.expect_credentials_of_address().return_once(|_| Ok(Some(known)));
     mocks.expect_activity(&[ActivityAction::SignInRefused]);
     let wait = RetryAfter(std::time::Duration::from_mins(1));
-    mocks.guesses.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
+    mocks.throttle.expect_take().times(1).returning(move |_, _, _| Ok(Err(wait)));
     let refused = sign_in(&mocks.ports(), command()).await;
     assert!(matches!(refused, Err(SignInError::TooManyGuesses(told)) if told == wait));
 }
@@ -137,8 +137,8 @@ async fn a_guess_too_many_is_refused_before_it_is_evaluated() {
 #[tokio::test]
 async fn the_right_password_forgets_the_guesses() {
     let mut mocks = Mocks { policy: limited(), ..on_device(ada(), false) };
-    mocks.guesses.expect_take().returning(|_, _, _| Ok(Ok(())));
-    mocks.guesses.expect_clear().times(2).returning(|_| Ok(()));
+    mocks.throttle.expect_take().returning(|_, _, _| Ok(Ok(())));
+    mocks.throttle.expect_clear().times(2).returning(|_| Ok(()));
     mocks.sessions.expect_begin().returning(|_, _| Ok(true));
     mocks.expect_activity(&[ActivityAction::SignIn]);
     sign_in(&mocks.ports(), command()).await.unwrap();
@@ -182,7 +182,7 @@ async fn each_client_has_its_own_share_of_guesses_and_all_together_have_ten() {
     let mut mocks = Mocks { policy: limited(), ..Mocks::default() };
     let client = ClientInfo { ip_address: Some("2001:db8::7".parse().unwrap()), user_agent: None };
     mocks
-        .guesses
+        .throttle
         .expect_take()
         .withf(|key, rate, _| key == "ada@example.com from 2001:db8::" && *rate == limited().guesses.unwrap())
         .times(1)
@@ -190,7 +190,7 @@ async fn each_client_has_its_own_share_of_guesses_and_all_together_have_ten() {
     let all = Rate { burst: 100, interval: TimeDelta::seconds(6) };
     let wait = RetryAfter(std::time::Duration::from_secs(6));
     mocks
-        .guesses
+        .throttle
         .expect_take()
         .withf(move |key, rate, _| key == "ada@example.com" && *rate == all)
         .times(1)
@@ -235,9 +235,9 @@ async fn who_makes_up_devices_without_end_floods_no_mailbox() {
     unit.users.expect_lock().returning(|_| Ok(Some(ada())));
     unit.sessions.expect_is_new_device().returning(|_| Ok(true));
     unit.sessions.expect_begin().times(1).returning(|_, _| Ok(true));
-    unit.outbox
-        .expect_admit()
-        .withf(|user, rate, now| (user, Some(*rate), *now) == (&ada().id, limited().guesses, NOW))
+    unit.throttle
+        .expect_take()
+        .withf(|key, rate, now| (key, Some(*rate), *now) == ("notices to ada", limited().guesses, NOW))
         .times(1)
         .returning(|_, _, _| Ok(false));
     let committed = mocks.expect_unit(unit);

@@ -9,7 +9,7 @@ use diesel::sql_types::{Binary, Interval, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
-use subtle_domain::ports::{GuessLimiter, StoreError};
+use subtle_domain::ports::{StoreError, Throttle, ThrottleRepository};
 use subtle_domain::throttle::{Rate, RetryAfter};
 
 use crate::pool::Database;
@@ -66,11 +66,11 @@ const SWEPT: i64 = 16;
 
 /// Counts guesses in PostgreSQL.
 #[derive(Debug, Clone)]
-pub struct PgGuessLimiter {
+pub struct PgThrottle {
     database: Database,
 }
 
-impl PgGuessLimiter {
+impl PgThrottle {
     /// In `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
@@ -110,21 +110,16 @@ impl PgGuessLimiter {
     }
 }
 
-impl PgUnitOfWork {
-    /// Takes from a bucket within the unit of work: what is undone has taken nothing.
-    pub(crate) async fn take(
-        &mut self,
-        account: &str,
-        rate: &Rate,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let moved: Option<Timestamp> = step!(self, connection => advance!(connection, account, rate, now))?;
+#[async_trait]
+impl ThrottleRepository for PgUnitOfWork {
+    async fn take(&mut self, key: &str, rate: &Rate, now: Timestamp) -> Result<bool, StoreError> {
+        let moved: Option<Timestamp> = step!(self, connection => advance!(connection, key, rate, now))?;
         Ok(moved.is_some())
     }
 }
 
 #[async_trait]
-impl GuessLimiter for PgGuessLimiter {
+impl Throttle for PgThrottle {
     async fn take(
         &self,
         account: &str,
