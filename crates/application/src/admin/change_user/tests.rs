@@ -125,7 +125,7 @@ async fn erasing_another_is_audited_and_ends_their_tokens() {
     let learned = [Revocation::User(ada().id)];
     mocks.revocations.expect_learn().withf(move |told, _| told == learned).times(1).return_const(());
     let mut unit = unit_with(ada());
-    unit.users.expect_save().withf(|user| user.is_erased()).returning(|_| Ok(()));
+    unit.users.expect_save().withf(User::is_erased).returning(|_| Ok(()));
     unit.users.expect_set_hash().returning(|_, _| Ok(()));
     unit.users.expect_erase_traces().returning(|_, _| Ok(()));
     unit.sessions.expect_delete_all().returning(|_| Ok(()));
