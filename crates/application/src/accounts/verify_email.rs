@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_expired_token_is_refused_and_left_for_the_sweep() {
+    async fn an_expired_token_is_refused_and_left_for_the_cleaner() {
         let mut mocks = Mocks::default();
         mocks.know(OneTimeRecord { expires_at: NOW, ..one_time(Purpose::VerifyEmail) });
         let mut unit = MockUnit::default();
