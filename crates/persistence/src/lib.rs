@@ -7,7 +7,7 @@
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
-//! database up to date. `schema` is generated.
+//! database up to date; [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -22,6 +22,7 @@ mod accounts;
 mod activity;
 mod audit;
 mod audit_trail;
+pub mod backup;
 mod billing;
 mod bridges;
 mod cleaner;

@@ -117,6 +117,17 @@ pub async fn migrate(url: &str) -> Result<Vec<String>, MigrateError> {
     alone(url, |harness| up(harness, SCRIPTS)).await
 }
 
+/// The same, for a database that is reached otherwise than by a URL.
+pub async fn migrate_at(options: PoolOptions) -> Result<Vec<String>, MigrateError> {
+    let connection = Connector::new(options).connect().await?;
+    alone_on(connection, |harness| up(harness, SCRIPTS)).await
+}
+
+/// The versions of all migrations that this program knows.
+pub fn versions() -> impl Iterator<Item = String> {
+    SCRIPTS.iter().map(|script| script.version().to_string())
+}
+
 /// Reverts the last migration, and names it; `None` if there was none.
 pub async fn revert_last(url: &str) -> Result<Option<String>, MigrateError> {
     alone(url, |harness| down(harness, SCRIPTS)).await
@@ -200,7 +211,13 @@ async fn alone<T: Send + 'static>(
     url: &str,
     work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
 ) -> Result<T, MigrateError> {
-    let mut connection = connect(url).await?;
+    alone_on(connect(url).await?, work).await
+}
+
+async fn alone_on<T: Send + 'static>(
+    mut connection: AsyncPgConnection,
+    work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
+) -> Result<T, MigrateError> {
     let locked = async {
         connection.batch_execute(LOCK).await?;
         connection.batch_execute(WAIT_FOR_LOCKS).await

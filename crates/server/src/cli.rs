@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::audit::AuditTask;
+use crate::backup::{BackupTask, RestoreTask};
 use crate::migrate::MigrateTask;
 use crate::settings::{FILE_VARIABLE, Privacy, Setting, TABLE};
 
@@ -32,6 +34,8 @@ pub(crate) enum Task {
     Migrate(MigrateTask),
     CreateAdmin { email: String },
     Audit(AuditTask),
+    Backup(BackupTask),
+    Restore(RestoreTask),
     Doctor { json: bool },
     OpenApi,
 }
@@ -76,6 +80,20 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
         "audit" => audit_task(matches),
+        "backup" => Task::Backup(BackupTask {
+            output: matches.get_one("output").cloned().unwrap_or_default(),
+            verify: matches.get_flag("verify"),
+            keep: matches.get_one("keep").map(|keep: &NonZeroUsize| keep.get()),
+            json: matches.get_flag("json"),
+        }),
+        "restore" => Task::Restore(match matches.get_one("file").cloned() {
+            Some(path) => RestoreTask::File {
+                path,
+                force: matches.get_flag("force"),
+                keep_sessions: matches.get_flag("keep-sessions"),
+            },
+            None => RestoreTask::DropKept,
+        }),
         "doctor" => Task::Doctor { json: matches.get_flag("json") },
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
@@ -118,6 +136,8 @@ fn command() -> Command {
     root.subcommand(with_settings(migrate(), near_database))
         .subcommand(with_settings(create_admin(), near_passwords))
         .subcommand(with_settings(audit(near_database), near_database))
+        .subcommand(with_settings(backup(), near_database))
+        .subcommand(with_settings(restore(), near_database))
         .subcommand(with_settings(doctor(), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
@@ -164,6 +184,44 @@ fn audit(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
         .subcommand_required(true)
         .subcommand(with_settings(verify, shown))
         .subcommand(with_settings(head, shown))
+}
+
+fn backup() -> Command {
+    let output = Arg::new("output")
+        .long("output")
+        .value_name("FILE")
+        .required(true)
+        .value_parser(PathBufValueParser::new())
+        .help("A file that is not there yet, or a folder, in which the name is made of the time");
+    let keep = Arg::new("keep")
+        .long("keep")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(NonZeroUsize))
+        .help("Remove all but so many of the backups in the folder, the oldest first");
+    Command::new("backup")
+        .about("Writes the whole database to a file, as it is at one moment and while it is used")
+        .arg(output)
+        .arg(switch("verify").help("Restore it into a database of its own and compare, then drop that"))
+        .arg(keep)
+        .arg(switch("json").help("Tell it as a line of JSON"))
+}
+
+fn restore() -> Command {
+    let file = Arg::new("file")
+        .value_name("FILE")
+        .required_unless_present("drop-kept")
+        .value_parser(PathBufValueParser::new())
+        .help("What `subtle backup` wrote");
+    Command::new("restore")
+        .about("Puts a backup in the database's place, once it is known to be whole; the old one is kept")
+        .arg(file)
+        .arg(switch("force").help("Also in the place of a database that holds accounts"))
+        .arg(switch("keep-sessions").help("Leave people signed in who were when the backup was made"))
+        .arg(switch("drop-kept").help("Only drop the databases that were kept").conflicts_with_all([
+            "file",
+            "force",
+            "keep-sessions",
+        ]))
 }
 
 fn doctor() -> Command {
@@ -278,6 +336,13 @@ mod tests {
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
         assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
+        let kept = BackupTask { output: "f".into(), verify: true, keep: Some(7), json: false };
+        let backup = invocation("subtle backup --output f --verify --keep 7").task;
+        assert!(matches!(backup, Task::Backup(task) if task == kept));
+        let wanted = RestoreTask::File { path: "f".into(), force: true, keep_sessions: false };
+        assert!(matches!(invocation("subtle restore f --force").task, Task::Restore(task) if task == wanted));
+        let dropped = invocation("subtle restore --drop-kept").task;
+        assert!(matches!(dropped, Task::Restore(RestoreTask::DropKept)));
     }
 
     #[test]
@@ -290,6 +355,10 @@ mod tests {
             ("subtle create-admin --password-stdin", "--email <ADDRESS>"),
             ("subtle create-admin --email a@b.example", "--password-stdin"),
             ("subtle --bcrypt-cost 5 --bcrypt-cost 6", "--bcrypt-cost"),
+            ("subtle backup", "--output <FILE>"),
+            ("subtle backup --output f --keep 0", "0"),
+            ("subtle restore", "<FILE>"),
+            ("subtle restore f --drop-kept", "--drop-kept"),
         ] {
             let reason = refusal(line);
             assert!(reason.contains(part) && !reason.contains('\n'), "{line}: {reason}");

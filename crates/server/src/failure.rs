@@ -11,6 +11,7 @@ use subtle_domain::ports::StoreError;
 use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
+use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
@@ -49,6 +50,8 @@ pub(crate) enum Failure {
     #[error("the database cannot be looked at")]
     Inspection(#[source] StoreError),
     #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
     Audit(#[from] AuditError),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
@@ -83,6 +86,7 @@ impl Failure {
             | Self::Input(_)
             | Self::CreateAdmin(_)
             | Self::Inspection(_)
+            | Self::Backup(_)
             | Self::Audit(_)
             | Self::Listen { .. }
             | Self::Server(_)
