@@ -128,12 +128,9 @@ fn told(task: &BackupTask, path: &Path, manifest: &Manifest, removed: &[PathBuf]
     }
     let size = fs::metadata(path).map(|data| data.len()).unwrap_or_default();
     let verified = if task.verify { ", and restored to see that it can be" } else { "" };
-    let mut text =
-        format!("backed up {} to {} ({size} bytes){verified}\n", manifest.database, path.display());
-    for old in removed {
-        text.push_str(&format!("removed {}\n", old.display()));
-    }
-    text
+    let made = format!("backed up {} to {} ({size} bytes){verified}\n", manifest.database, path.display());
+    let removed = removed.iter().map(|old| format!("removed {}\n", old.display()));
+    std::iter::once(made).chain(removed).collect()
 }
 
 /// Makes a sibling of what a backup holds, and holds it against the manifest. What was made is left to the caller, also on failure.
