@@ -24,7 +24,7 @@ const BEGIN: &str = "
 
 const TABLES: &str = "
     SELECT c.oid::regclass::text AS text FROM pg_class c
-    WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace ORDER BY 1";
+    WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1";
 
 const MIGRATIONS: &str = "SELECT version AS text FROM __diesel_schema_migrations ORDER BY version";
 
@@ -59,6 +59,16 @@ const REVOKE_KEYS: &str = "
 const DISABLE: &str = "
     UPDATE users SET disabled_at = $2 WHERE id = ANY($1) AND disabled_at IS NULL AND deleted_at IS NULL
     RETURNING id AS text";
+
+const ENSURE_ROLE: &str = "
+    DO $$
+    BEGIN
+        IF to_regrole('subtle_user') IS NULL THEN
+            CREATE ROLE subtle_user NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    $$";
 
 const SETTINGS: &str = "
     SELECT split_part(setting, '=', 1) AS name, substr(setting, strpos(setting, '=') + 1) AS value
@@ -250,8 +260,10 @@ impl Siblings {
         Ok(found.number > 0)
     }
 
-    /// Makes an empty sibling with the database's own settings, as a dump doesn't carry them; times are UTC there in any case.
+    /// Makes an empty sibling with the database's own settings, as a dump doesn't carry them; times are UTC there in any case. A dump
+    /// names the role of policies, too, but does not make it.
     pub async fn create(&mut self, sibling: &str) -> Result<(), StoreError> {
+        run(&mut self.connection, ENSURE_ROLE).await?;
         let (new, settings) = (quoted(sibling), self.settings().await?);
         run(&mut self.connection, &format!("CREATE DATABASE {new} TEMPLATE template0")).await?;
         run(&mut self.connection, &format!("ALTER DATABASE {new} SET timezone = 'UTC'")).await?;

@@ -49,6 +49,8 @@ pub struct PoolOptions {
     pub lock: Duration,
     /// Longest pause inside a transaction.
     pub idle_in_transaction: Duration,
+    /// Whether what is done for one person is done as `subtle_user`, who sees rows of theirs alone.
+    pub protects_rows: bool,
 }
 
 impl PoolOptions {
@@ -206,6 +208,7 @@ impl Ours {
             statement: Duration::from_secs(2),
             lock: Duration::from_millis(1_500),
             idle_in_transaction: Duration::from_secs(5),
+            protects_rows: true,
         }
     }
 }

@@ -26,7 +26,6 @@ pub(crate) use restore::{RestoreTask, restore};
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::wiring::WiringError;
 
 /// What to back up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(crate) fn backup(settings: &Settings, task: &BackupTask) -> Result<(), Failu
     let path = place(task, now)?;
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
-    let options = options(&home)?;
+    let options = home.options()?;
     let outcome = make(&runtime, &options, &path, now).and_then(|manifest| {
         if task.verify {
             restore::rehearse(&runtime, &options, &path, &manifest)?;
@@ -59,10 +58,6 @@ pub(crate) fn backup(settings: &Settings, task: &BackupTask) -> Result<(), Failu
         None => Vec::new(),
     };
     crate::print(&told(task, &path, &manifest, &removed))
-}
-
-fn options(home: &Home) -> Result<PoolOptions, Failure> {
-    Ok(PoolOptions::from_url(home.url().expose()).map_err(WiringError::from)?)
 }
 
 /// Where the backup goes. Nothing that is there is written over.

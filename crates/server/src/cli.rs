@@ -75,7 +75,10 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
         "migrate" if matches.get_flag("status") => Task::Migrate(MigrateTask::Status),
         "migrate" if matches.get_flag("adopt") => Task::Migrate(MigrateTask::Adopt),
         "migrate" if matches.get_flag("revert") => Task::Migrate(MigrateTask::RevertLast),
-        "migrate" => Task::Migrate(MigrateTask::ApplyAll),
+        "migrate" => Task::Migrate(match matches.get_one::<String>("grant-to") {
+            Some(role) => MigrateTask::GrantTo(role.clone()),
+            None => MigrateTask::ApplyAll,
+        }),
         "create-admin" => {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
@@ -151,6 +154,13 @@ fn migrate() -> Command {
             switch("adopt")
                 .help("Take over a database that Prisma made from the seed's schema, in place and with its rows")
                 .conflicts_with_all(["status", "revert"]),
+        )
+        .arg(
+            Arg::new("grant-to")
+                .long("grant-to")
+                .value_name("ROLE")
+                .help("Let a role run the service that can change neither the schema nor the audit trail; made if it is not there")
+                .conflicts_with_all(["status", "revert", "adopt"]),
         )
 }
 
@@ -332,6 +342,7 @@ mod tests {
         assert_eq!(migrate("subtle migrate --status"), MigrateTask::Status);
         assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast);
         assert_eq!(migrate("subtle migrate --adopt"), MigrateTask::Adopt);
+        assert_eq!(migrate("subtle migrate --grant-to app"), MigrateTask::GrantTo("app".to_owned()));
         let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));

@@ -52,7 +52,7 @@ fn run(
     logging::start(&settings);
     match invocation.task {
         Task::Serve => serve::serve(&settings),
-        Task::Migrate(what) => migrate::migrate(&settings, what),
+        Task::Migrate(what) => migrate::migrate(&settings, &what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
         Task::Backup(task) => backup::backup(&settings, &task),
         Task::Restore(task) => backup::restore(&settings, &task),

@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 
 use super::error::BackupError;
 use super::file::{self, Manifest};
+use super::fill;
 use super::progress::Progress;
-use super::{fill, options};
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -42,7 +42,7 @@ pub(crate) fn restore(settings: &Settings, task: &RestoreTask) -> Result<(), Fai
             // Before anything is started.
             let manifest = file::open(path)?;
             let home = Home::open(settings)?;
-            let (runtime, options) = (crate::runtime()?, options(&home)?);
+            let (runtime, options) = (crate::runtime()?, home.options()?);
             let plan = Plan { path, manifest, force: *force, keep_sessions: *keep_sessions };
             let outcome = plan.carry_out(&runtime, &options, SystemClock.now());
             home.close()?;
@@ -50,7 +50,7 @@ pub(crate) fn restore(settings: &Settings, task: &RestoreTask) -> Result<(), Fai
         }
         RestoreTask::DropKept => {
             let home = Home::open(settings)?;
-            let (runtime, options) = (crate::runtime()?, options(&home)?);
+            let (runtime, options) = (crate::runtime()?, home.options()?);
             let outcome = runtime.block_on(drop_kept(&options));
             home.close()?;
             outcome
