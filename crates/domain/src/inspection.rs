@@ -298,7 +298,10 @@ fn of_zone((name, zone): &(String, String)) -> Option<Finding> {
     (name == "TimeZone" && !is_utc).then(|| Finding {
         kind: FindingKind::UnsafeSetting,
         seen: format!("TimeZone is {zone}: Prisma Client takes each time for another one"),
-        remedy: "ALTER DATABASE … SET timezone = 'UTC'; then let other programs connect anew".to_owned(),
+        remedy:
+            "ALTER DATABASE … SET timezone = 'UTC' (a role's own goes before it); then let other programs \
+                 connect anew"
+                .to_owned(),
     })
 }
 
