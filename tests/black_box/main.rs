@@ -23,6 +23,7 @@ mod limits;
 mod model;
 mod notes;
 mod overload;
+mod prisma;
 mod readme;
 mod second_factor;
 mod sessions;
