@@ -37,6 +37,7 @@ pub(crate) enum Task {
     Backup(BackupTask),
     Restore(RestoreTask),
     Doctor { json: bool },
+    Health,
     OpenApi,
 }
 
@@ -98,6 +99,7 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
             None => RestoreTask::DropKept,
         }),
         "doctor" => Task::Doctor { json: matches.get_flag("json") },
+        "health" => Task::Health,
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
@@ -142,6 +144,7 @@ fn command() -> Command {
         .subcommand(with_settings(backup(), near_database))
         .subcommand(with_settings(restore(), near_database))
         .subcommand(with_settings(doctor(), near_database))
+        .subcommand(with_settings(health(), |setting| setting.name == "listen"))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -238,6 +241,10 @@ fn doctor() -> Command {
     Command::new("doctor")
         .about("Looks at the database: connections, sizes, use of indexes, settings, and what is worth doing something about")
         .arg(switch("json").help("Tell it as a line of JSON"))
+}
+
+fn health() -> Command {
+    Command::new("health").about("Tells whether the server on this machine is ready, by the exit code too")
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -347,6 +354,7 @@ mod tests {
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
         assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
+        assert!(matches!(invocation("subtle health --listen [::]:1").task, Task::Health));
         let kept = BackupTask { output: "f".into(), verify: true, keep: Some(7), json: false };
         let backup = invocation("subtle backup --output f --verify --keep 7").task;
         assert!(matches!(backup, Task::Backup(task) if task == kept));

@@ -13,6 +13,7 @@ use subtle_persistence::migrations::{AdoptError, MigrateError};
 use crate::audit::AuditError;
 use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
+use crate::health::Unready;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
 use crate::settings::SettingError;
@@ -50,6 +51,8 @@ pub(crate) enum Failure {
     #[error("the database cannot be looked at")]
     Inspection(#[source] StoreError),
     #[error(transparent)]
+    Unready(#[from] Unready),
+    #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -86,6 +89,7 @@ impl Failure {
             | Self::Input(_)
             | Self::CreateAdmin(_)
             | Self::Inspection(_)
+            | Self::Unready(_)
             | Self::Backup(_)
             | Self::Audit(_)
             | Self::Listen { .. }

@@ -3,7 +3,7 @@
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
 //! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor` and `audit` are the commands; `logging` and `failure` are how
+//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health` and `audit` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -14,6 +14,7 @@ mod data_dir;
 mod database;
 mod doctor;
 mod failure;
+mod health;
 mod logging;
 mod migrate;
 mod secrets;
@@ -56,6 +57,7 @@ fn run(
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
         Task::Backup(task) => backup::backup(&settings, &task),
         Task::Restore(task) => backup::restore(&settings, &task),
+        Task::Health => health::health(&settings),
         Task::Doctor { json } => doctor::doctor(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::OpenApi => Ok(()),
