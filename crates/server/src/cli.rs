@@ -33,6 +33,7 @@ pub(crate) enum Task {
     CreateAdmin { email: String },
     Audit(AuditTask),
     Doctor { json: bool },
+    Encryption { json: bool },
     OpenApi,
 }
 
@@ -77,6 +78,7 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
         }
         "audit" => audit_task(matches),
         "doctor" => Task::Doctor { json: matches.get_flag("json") },
+        "encryption" => Task::Encryption { json: matches.get_flag("json") },
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
@@ -119,6 +121,7 @@ fn command() -> Command {
         .subcommand(with_settings(create_admin(), near_passwords))
         .subcommand(with_settings(audit(near_database), near_database))
         .subcommand(with_settings(doctor(), near_database))
+        .subcommand(with_settings(encryption(), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -170,6 +173,12 @@ fn doctor() -> Command {
     Command::new("doctor")
         .about("Looks at the database: connections, sizes, use of indexes, settings, and what is worth doing something about")
         .arg(switch("json").help("Tell it as a line of JSON"))
+}
+
+fn encryption() -> Command {
+    Command::new("encryption")
+        .about("Counts what is encrypted under which key, and tells whether older keys can be given up")
+        .arg(switch("json").help("Tell it as lines of JSON"))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -278,6 +287,8 @@ mod tests {
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
         assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
+        assert!(matches!(invocation("subtle encryption --json").task, Task::Encryption { json: true }));
+        assert!(matches!(invocation("subtle encryption").task, Task::Encryption { json: false }));
     }
 
     #[test]
@@ -314,7 +325,7 @@ mod tests {
             assert_eq!(help.contains(&format!("--{} <", setting.flag())), setting.privacy != Privacy::Secret);
             assert!(setting.privacy == Privacy::Secret || help.contains(setting.default), "{}", setting.name);
         }
-        for command in ["serve", "migrate", "create-admin"] {
+        for command in ["serve", "migrate", "create-admin", "encryption"] {
             assert!(help.contains(command), "{command}");
         }
         assert!(!help.contains("openapi"));

@@ -2,8 +2,8 @@
 //!
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
-//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin` and `audit` are the commands; `logging` and `failure` are how
+//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database`, `secrets` and `encryption` find what is
+//! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `doctor`, `encryption` and `audit` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -12,6 +12,7 @@ mod create_admin;
 mod data_dir;
 mod database;
 mod doctor;
+mod encryption;
 mod failure;
 mod logging;
 mod migrate;
@@ -54,6 +55,7 @@ fn run(
         Task::Migrate(what) => migrate::migrate(&settings, what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
         Task::Doctor { json } => doctor::doctor(&settings, json),
+        Task::Encryption { json } => encryption::encryption(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::OpenApi => Ok(()),
     }
