@@ -14,6 +14,7 @@ mod bridge;
 mod deadlines;
 mod delivery;
 mod deploy;
+mod encryption;
 mod faults;
 mod input;
 mod kills;

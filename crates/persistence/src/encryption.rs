@@ -5,13 +5,15 @@
 //! member `$enc` of its own is kept inside `{"$enc": {"plain": …}}`, so that it is never taken for something else.
 
 mod renewal;
+mod task;
 
 use serde_json::Value;
 use subtle_domain::encryption::{Ciphertext, KeyId, NotEncrypted, Place, Undecipherable};
 use subtle_domain::ports::{FieldCipher, StoreError};
 
 use crate::error::corrupt;
-pub use renewal::{KeyStanding, KeyUse, PgEncryption, Reencryption};
+pub use renewal::{KeyStanding, KeyUse, PgEncryption};
+pub use task::Reencryption;
 
 /// A column whose values may be kept encrypted.
 pub(crate) struct Column {

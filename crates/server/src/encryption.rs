@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::settings::Given;
 
-    const KEY: &str = "a key of the tests, of 32 bytes or more";
+    const KEY: &str = "a key of the tests with 32 bytes or more";
 
     fn settings(flags: &[(&'static str, &str)]) -> Settings {
         let flags: HashMap<_, _> = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

@@ -3,16 +3,11 @@
 //! What somebody else has locked is left for the next time, and what somebody has changed since it was read stays as they wrote it. The
 //! statements go by key and not by user: they run beside the requests, not in them. Each walks along the column's index of keys.
 
-use std::time::Duration;
-
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
 use subtle_domain::encryption::KeyId;
 use subtle_domain::ports::StoreError;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::{AVATAR_URL, Column, Form, SESSION_DATA};
 use crate::pool::Database;
@@ -20,8 +15,6 @@ use crate::pool::Database;
 const COLUMNS: [&Column; 2] = [&AVATAR_URL, &SESSION_DATA];
 /// How many rows one statement changes at most.
 const BATCH: i64 = 100;
-/// How long what could not be done waits for another try.
-const SOON: Duration = Duration::from_secs(5);
 /// What stands for a key where values are not encrypted.
 const PLAIN: &str = "plain";
 
@@ -263,50 +256,5 @@ impl PgEncryption {
         } else {
             KeyStanding::Unknown
         }
-    }
-}
-
-/// The task that brings everything under the newest key, now and every so often. When this is dropped the task ends with its batch.
-#[derive(Debug)]
-#[must_use = "nothing is encrypted anew any more once this is dropped"]
-pub struct Reencryption {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Reencryption {
-    /// Must be called inside a Tokio runtime.
-    pub fn start(encryption: PgEncryption, every: Duration) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(encryption, every, stopped)) }
-    }
-
-    /// Ends it: a batch that is under way is undone.
-    pub async fn close(self) {
-        let _has_ended = self.stop.send(());
-        if let Err(error) = self.task.await {
-            tracing::error!(error = &error as &dyn std::error::Error, "encrypting anew failed");
-        }
-    }
-}
-
-async fn run(encryption: PgEncryption, every: Duration, mut stopped: oneshot::Receiver<()>) {
-    let work = async {
-        loop {
-            let pause = match encryption.renew().await {
-                Ok(0) => every,
-                Ok(_) => SOON,
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "values could not be brought under the newest key; trying again");
-                    SOON
-                }
-            };
-            sleep(pause).await;
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        _ = &mut stopped => {}
     }
 }
