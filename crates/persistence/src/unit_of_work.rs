@@ -117,6 +117,11 @@ impl PgUnitOfWork {
         self.store.database.cipher()
     }
 
+    /// Whether there is a role to take on for one person's rows.
+    pub(crate) fn protects_rows(&self) -> bool {
+        self.store.database.protects_rows()
+    }
+
     /// Remembers how a statement ended; no outcome is a server that did not answer.
     pub(crate) fn conclude<T>(&mut self, outcome: Option<QueryResult<T>>) -> Result<T, StoreError> {
         let error = match outcome {
