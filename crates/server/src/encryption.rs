@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use subtle_domain::ports::StoreError;
-use subtle_persistence::{Database, KeyStanding, KeyUse, PgEncryption, PoolOptions};
+use subtle_persistence::{Database, KeyStanding, KeyUse, PgEncryption};
 use subtle_security::{AesFieldCipher, EncryptionKeys, InvalidEncryptionKeys, UnfitFieldCipher};
 
 use crate::database::Home;
@@ -69,8 +69,7 @@ pub(crate) fn encryption(settings: &Settings, json: bool) -> Result<(), Failure>
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
     let _within = runtime.enter();
-    let options = PoolOptions::from_url(home.url().expose()).map_err(WiringError::from)?;
-    let database = with_keys(settings, Database::new(options).map_err(WiringError::from)?)?;
+    let database = with_keys(settings, Database::new(home.options()?).map_err(WiringError::from)?)?;
     let uses = runtime.block_on(PgEncryption::new(database).in_use()).map_err(EncryptionError::Store)?;
     home.close()?;
     crate::print(&if json { json_of(&uses) } else { Table(&uses).to_string() })?;
@@ -137,6 +136,8 @@ fn json_of(uses: &[KeyUse]) -> String {
 mod tests {
     use std::collections::HashMap;
     use std::process;
+
+    use subtle_persistence::PoolOptions;
 
     use super::*;
     use crate::settings::Given;

@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use subtle_local_postgres::testing::TestDatabase;
 
 use crate::subtle::{Folder, Server, migrated, printed, refusal, run_with, sql, text};
