@@ -9,6 +9,7 @@ mod clock;
 mod directory;
 mod health;
 mod idempotency;
+mod imports;
 mod mail;
 #[cfg(feature = "mocks")]
 mod mocks;
@@ -33,6 +34,7 @@ pub use clock::{Clock, IdGenerator};
 pub use directory::Directory;
 pub use health::{Health, Inspection};
 pub use idempotency::IdempotencyKeys;
+pub use imports::{AlreadyThere, ImportRepository, ImportSource, ImportedTokens, Imports, NewImport};
 pub use mail::{Mailer, NotSent, Outbox, OutboxRepository, TakenLetter};
 pub use notes::{NoteRepository, Notes};
 pub use one_time::{OneTimeRecords, OneTimeRepository, OneTimeTokens};
@@ -59,6 +61,7 @@ pub use {
     directory::MockDirectory,
     health::{MockHealth, MockInspection},
     idempotency::MockIdempotencyKeys,
+    imports::{MockImportRepository, MockImportSource, MockImportedTokens, MockImports},
     mail::{MockMailer, MockOutbox, MockOutboxRepository},
     mocks::MockUnit,
     notes::{MockNoteRepository, MockNotes},

@@ -6,7 +6,7 @@
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
-//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
+//! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner` takes away what is long dead; [`migrations`] brings a
 //! database up to date. `schema` is generated.
 
 mod error;
@@ -28,6 +28,7 @@ mod cleaner;
 mod directory;
 mod health;
 mod idempotency;
+mod imports;
 mod inspection;
 pub mod migrations;
 mod notes;
@@ -37,6 +38,7 @@ mod revocations;
 mod second_factors;
 mod service_keys;
 mod sessions;
+mod supabase;
 mod sync;
 mod throttle;
 mod timelines;
@@ -53,6 +55,7 @@ pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use health::PgHealth;
+pub use imports::PgImports;
 pub use inspection::PgInspection;
 pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;
@@ -63,6 +66,7 @@ pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use second_factors::PgSecondFactors;
 pub use service_keys::PgServiceKeys;
 pub use sessions::PgSessions;
+pub use supabase::{PgSupabase, SupabaseError};
 pub use sync::{PgSyncEvents, Signals};
 pub use throttle::PgThrottle;
 pub use timelines::PgTimelines;

@@ -11,7 +11,7 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Authenticators, Enrolment, RightCode};
 use subtle_domain::second_factor::{SealedSecret, TotpStep};
-use subtle_domain::token::{OneTimeCode, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
+use subtle_domain::token::{ForeignSecret, OneTimeCode, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::hex::hex;
@@ -73,6 +73,12 @@ impl Authenticators for TotpAuthenticators {
             secret: TotpSecret::new(shown),
             sealed: self.seal(user, &secret),
         }
+    }
+
+    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<SealedSecret> {
+        let secret = Secret::try_from_base32(secret.expose()).ok()?;
+        totp(secret.as_bytes())?;
+        Some(self.seal(user, secret.as_bytes()))
     }
 
     fn check(
@@ -177,6 +183,22 @@ mod tests {
         let both = by(&format!("{NEW},{OLD}"));
         let resealed = both.check(&user("ada"), &enrolment.sealed, &code, NOW).unwrap().resealed.unwrap();
         assert_eq!(by(NEW).check(&user("ada"), &resealed, &code, NOW).unwrap().resealed, None);
+    }
+
+    #[test]
+    fn the_secret_of_another_service_is_kept_if_an_app_could_have_it() {
+        let ours = by(OLD);
+        // The secret of RFC 6238, appendix B.
+        let theirs = ForeignSecret::new("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let sealed = ours.adopt(&user("ada"), &theirs).unwrap();
+        let at = Timestamp::from_timestamp(59, 0).unwrap();
+        assert!(ours.check(&user("ada"), &sealed, &OneTimeCode::new("287082"), at).is_some());
+        assert!(ours.check(&user("bob"), &sealed, &OneTimeCode::new("287082"), at).is_none());
+        for unfit in
+            ["", "GEZDGNBV", "no base32 at all!", r#"{"key_id":"k","alg":"aes-gcm-hkdf","data":"eA=="}"#]
+        {
+            assert_eq!(ours.adopt(&user("ada"), &ForeignSecret::new(unfit)), None, "{unfit}");
+        }
     }
 
     #[test]

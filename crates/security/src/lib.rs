@@ -6,7 +6,7 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`bridge`] those of the hand-off, [`one_time`] makes the tokens in letters, [`challenges`] those of sign-ins in
+//! opens refresh tokens, [`bridge`] those of the hand-off, [`imported`] knows those of another service, [`one_time`] makes the tokens in letters, [`challenges`] those of sign-ins in
 //! two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
@@ -19,6 +19,7 @@ pub mod challenges;
 pub mod clock;
 mod hex;
 pub mod ids;
+pub mod imported;
 pub mod one_time;
 pub mod passwords;
 mod random;
@@ -34,6 +35,7 @@ pub use bridge::RandomBridgeTokens;
 pub use challenges::MacChallenges;
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
+pub use imported::MacImportedTokens;
 pub use one_time::MacOneTimeTokens;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
 pub use refresh::MacRefreshTokens;
