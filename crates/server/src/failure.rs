@@ -12,6 +12,7 @@ use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
 use crate::data_dir::DataDirError;
+use crate::import::ImportFailure;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
 use crate::settings::SettingError;
@@ -50,6 +51,8 @@ pub(crate) enum Failure {
     Inspection(#[source] StoreError),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error(transparent)]
+    Import(#[from] ImportFailure),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the server failed")]
@@ -69,7 +72,9 @@ impl Failure {
         // There is nobody to tell when this fails.
         let _told = writeln!(io::stderr(), "subtle: {}", with_sources(self));
         match self {
-            Self::Usage(_) | Self::Setting(_) => ExitCode::from(2),
+            Self::Usage(_)
+            | Self::Setting(_)
+            | Self::Import(ImportFailure::NoUrl | ImportFailure::Url(_)) => ExitCode::from(2),
             Self::Audit(AuditError::Broken(_)) => ExitCode::from(3),
             Self::DataDir(_)
             | Self::Secret(_)
@@ -84,6 +89,7 @@ impl Failure {
             | Self::CreateAdmin(_)
             | Self::Inspection(_)
             | Self::Audit(_)
+            | Self::Import(_)
             | Self::Listen { .. }
             | Self::Server(_)
             | Self::Runtime(_)

@@ -3,7 +3,7 @@
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
 //! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin` and `audit` are the commands; `logging` and `failure` are how
+//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `audit`, `import` and `doctor` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -13,6 +13,7 @@ mod data_dir;
 mod database;
 mod doctor;
 mod failure;
+mod import;
 mod logging;
 mod migrate;
 mod secrets;
@@ -47,7 +48,9 @@ fn run(
     if matches!(invocation.task, Task::OpenApi) {
         return print(&subtle_http::openapi_document());
     }
-    let settings = Settings::read(&Given::gather(invocation.flags, invocation.config, environment)?)?;
+    let environment: Vec<_> = environment.into_iter().collect();
+    let settings =
+        Settings::read(&Given::gather(invocation.flags, invocation.config, environment.iter().cloned())?)?;
     logging::start(&settings);
     match invocation.task {
         Task::Serve => serve::serve(&settings),
@@ -55,6 +58,7 @@ fn run(
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
         Task::Doctor { json } => doctor::doctor(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
+        Task::Import(task) => import::import(&settings, &task.or_from(&environment)),
         Task::OpenApi => Ok(()),
     }
 }

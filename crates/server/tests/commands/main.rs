@@ -3,6 +3,7 @@
 mod admins;
 mod audit;
 mod doctor;
+mod import;
 mod mac_app;
 mod migrations;
 mod refusals;

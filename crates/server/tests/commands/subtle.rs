@@ -84,6 +84,22 @@ pub(crate) fn sql(database: &TestDatabase, sql: &str) {
     });
 }
 
+/// The first cell of what a query gives, as text.
+pub(crate) fn value(database: &TestDatabase, query: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+        let done = async move { client.simple_query(query).await };
+        let (_closed, answer) = tokio::join!(connection, done);
+        let cell = |message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        answer.unwrap().into_iter().find_map(cell).unwrap_or_default()
+    })
+}
+
 /// Runs to the end, with this on standard input.
 pub(crate) fn run_with(mut command: Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
