@@ -46,23 +46,24 @@ impl ForeignAccount {
     }
 }
 
-/// What may be so about an account of another service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// Its address was shown to be its owner's.
-    Confirmed,
-    /// It belongs to nobody who has said who they are.
-    Anonymous,
-    /// Its owner was erased.
-    Deleted,
-    /// Its owner signs in by an organisation's own service (SAML).
-    SingleSignOn,
-    /// Another account has the same address and comes first.
-    Shadowed,
-    /// It has a telephone number.
-    Phone,
-    /// It has rights over others.
-    Privileged,
+vocabulary! {
+    /// What may be so about an account of another service.
+    Mark {
+        /// Its address was shown to be its owner's.
+        Confirmed = "confirmed",
+        /// It belongs to nobody who has said who they are.
+        Anonymous = "anonymous",
+        /// Its owner was erased.
+        Deleted = "deleted",
+        /// Its owner signs in by an organisation's own service (SAML).
+        SingleSignOn = "single_sign_on",
+        /// Another account has the same address and comes first.
+        Shadowed = "shadowed",
+        /// It has a telephone number.
+        Phone = "phone",
+        /// It has rights over others.
+        Privileged = "privileged",
+    }
 }
 
 /// By which provider, and as whom there, the owner of an account signs in.

@@ -41,18 +41,19 @@ const COUNT: &str = "SELECT count(*) AS count FROM auth.users";
 /// Names and pictures are cut behind what is longer than any that is taken: some keep whole pictures there.
 const ACCOUNTS: &str = "
     SELECT u.id::text AS id, u.email::text AS email, u.encrypted_password::text AS hash,
-        fields ->> 'email_confirmed_at' IS NOT NULL AS confirmed,
-        coalesce((fields ->> 'is_anonymous')::boolean, false) AS anonymous,
-        fields ->> 'deleted_at' IS NOT NULL AS deleted,
-        coalesce((fields ->> 'is_sso_user')::boolean, false) AS single_sign_on,
-        coalesce((fields ->> 'is_sso_user')::boolean, false) AND EXISTS (
-            SELECT FROM auth.users AS other
-            WHERE other.email = u.email AND other.id <> u.id
-                AND NOT coalesce((to_jsonb(other) ->> 'is_sso_user')::boolean, false)
-        ) AS shadowed,
-        coalesce(fields ->> 'phone', '') <> '' AS phone,
-        coalesce((fields ->> 'is_super_admin')::boolean, false)
-            OR coalesce(fields ->> 'role', '') NOT IN ('', 'authenticated') AS privileged,
+        array_remove(ARRAY[
+            CASE WHEN fields ->> 'email_confirmed_at' IS NOT NULL THEN 'confirmed' END,
+            CASE WHEN (fields ->> 'is_anonymous')::boolean THEN 'anonymous' END,
+            CASE WHEN fields ->> 'deleted_at' IS NOT NULL THEN 'deleted' END,
+            CASE WHEN (fields ->> 'is_sso_user')::boolean THEN 'single_sign_on' END,
+            CASE WHEN (fields ->> 'is_sso_user')::boolean AND EXISTS (
+                SELECT FROM auth.users AS other
+                WHERE other.email = u.email AND (to_jsonb(other) ->> 'is_sso_user')::boolean IS NOT TRUE
+            ) THEN 'shadowed' END,
+            CASE WHEN fields ->> 'phone' <> '' THEN 'phone' END,
+            CASE WHEN (fields ->> 'is_super_admin')::boolean
+                OR fields ->> 'role' NOT IN ('', 'authenticated') THEN 'privileged' END
+        ], NULL) AS marks,
         ARRAY(
             SELECT left(u.raw_user_meta_data ->> key, 300)
             FROM unnest(ARRAY['full_name', 'name']) WITH ORDINALITY AS wanted (key, place)

@@ -101,9 +101,9 @@ async fn take_batch(
     if candidates.is_empty() {
         return Ok(());
     }
-    let (there, made) = again(|| store(ports, &candidates, mode, steward, now)).await?;
+    let (there, new) = again(|| store(ports, &candidates, mode, steward, now)).await?;
     for candidate in &candidates {
-        tell(candidate, &there, &made, report);
+        tell(candidate, &there, &new, report);
     }
     Ok(())
 }
@@ -157,19 +157,19 @@ async fn store(
         unit.rollback().await?;
         return Ok((there, free.into_iter().map(|import| import.new.user.id).collect()));
     }
-    let made = unit.imports().add(&free).await?;
-    let mut taken = free.iter().map(|import| &import.new.user.id).filter(|id| made.contains(id));
+    let new = unit.imports().add(&free).await?;
+    let mut taken = free.iter().map(|import| &import.new.user.id).filter(|id| new.contains(id));
     if let Some(first) = taken.next() {
         // Before there is an administrator, the trail has nobody else to name than one of the accounts.
         let by = Actor { id: steward.unwrap_or(first).clone(), origin: Origin::CommandLine };
-        let last = taken.last().unwrap_or(first);
+        let last = taken.next_back().unwrap_or(first);
         let facts =
-            [("accounts", made.len().to_string()), ("first", first.to_string()), ("last", last.to_string())];
+            [("accounts", new.len().to_string()), ("first", first.to_string()), ("last", last.to_string())];
         let entry = ports.audit_entry(&by, AuditAction::UsersImported, None, Told::facts(facts), now);
         unit.audit().append(&entry).await?;
     }
     unit.commit().await?;
-    Ok((there, made))
+    Ok((there, new))
 }
 
 /// Those whose identifier and address nobody has, here or before them in the batch.
@@ -184,12 +184,12 @@ fn free(candidates: &[Candidate], there: &AlreadyThere) -> Vec<NewImport> {
         .collect()
 }
 
-fn tell(candidate: &Candidate, there: &AlreadyThere, made: &HashSet<UserId>, report: &mut ImportReport) {
+fn tell(candidate: &Candidate, there: &AlreadyThere, new: &HashSet<UserId>, report: &mut ImportReport) {
     let import = &candidate.import;
     let id = &import.new.user.id;
     if there.ids.contains(id) {
         report.already_here += 1;
-    } else if made.contains(id) {
+    } else if new.contains(id) {
         report.taken += 1;
         report.second_factors += u64::from(import.factor.is_some());
         report.identities += u64::try_from(import.identities.len()).unwrap_or(u64::MAX);

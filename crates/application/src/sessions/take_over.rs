@@ -34,7 +34,10 @@ pub(super) async fn take_over(
                 ports.record_why(&user.id, ActivityAction::SignIn, Some("imported_session"), client, now);
                 return Ok(signed_in(ports, *user, *session, token, now));
             }
-            Outcome::Refused => return Err(RefreshError::Invalid),
+            Outcome::Refused => {
+                ports.record(&waiting.user_id, ActivityAction::RefreshRefused, client, now);
+                return Err(RefreshError::Invalid);
+            }
             Outcome::Taken => {}
         }
     }

@@ -97,8 +97,11 @@ fn taken(
     note(Change::SingleSignOnLeftOut, account.has(Mark::SingleSignOn));
     note(Change::NoPassword, hash.is_none() && !account.has(Mark::SingleSignOn));
     note(Change::PasswordLeftOut, hash.is_some() && verifiable.is_none());
-    note(Change::NameLeftOut, full_name.is_none() && account.names.iter().any(is_something));
-    note(Change::PictureLeftOut, avatar_url.is_none() && account.pictures.iter().any(is_something));
+    note(Change::NameLeftOut, full_name.is_none() && account.names.iter().any(|name| is_something(name)));
+    note(
+        Change::PictureLeftOut,
+        avatar_url.is_none() && account.pictures.iter().any(|url| is_something(url)),
+    );
     note(Change::PhoneLeftOut, account.has(Mark::Phone));
     note(Change::RightsLeftOut, account.has(Mark::Privileged));
     note(Change::BanWithoutEnd, is_banned);
@@ -127,7 +130,7 @@ fn taken(
 }
 
 /// Texts that say nothing are no loss.
-fn is_something(text: &String) -> bool {
+fn is_something(text: &str) -> bool {
     !text.trim().is_empty()
 }
 

@@ -96,15 +96,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_timestamp_millis(1_700_000_000_000).unwrap();
     const IDLE: TimeDelta = TimeDelta::days(30);
 
-    fn before(days: i64) -> Option<Timestamp> {
-        Some(NOW - TimeDelta::days(days))
+    fn before(days: i64) -> Timestamp {
+        NOW - TimeDelta::days(days)
     }
 
     fn session() -> ForeignSession {
         ForeignSession {
             id: "6f1c4a52-9d3e-4b60-8f3b-0b8f4a0f8a11".to_owned(),
-            created_at: before(400),
-            last_used_at: before(2),
+            created_at: Some(before(400)),
+            last_used_at: Some(before(2)),
             not_after: None,
             assurance: Assurance::Password,
             is_programs: false,
@@ -139,20 +139,20 @@ mod tests {
 
     #[test]
     fn a_use_in_the_future_counts_as_one_now_and_one_that_is_unknown_as_none() {
-        let ahead = ForeignSession { last_used_at: before(-9), ..session() };
+        let ahead = ForeignSession { last_used_at: Some(before(-9)), ..session() };
         assert_eq!(judged(&ahead).unwrap().expires_at, NOW + IDLE);
-        let never = ForeignSession { last_used_at: None, created_at: before(1), ..session() };
+        let never = ForeignSession { last_used_at: None, created_at: Some(before(1)), ..session() };
         assert_eq!(judged(&never).unwrap().expires_at, NOW + TimeDelta::days(29));
     }
 
     #[test]
     fn what_is_over_or_not_the_owners_does_not_go_on() {
         for (lost, why) in [
-            (ForeignSession { last_used_at: before(30), ..session() }, SessionLoss::Over),
+            (ForeignSession { last_used_at: Some(before(30)), ..session() }, SessionLoss::Over),
             (ForeignSession { not_after: Some(NOW), ..session() }, SessionLoss::Over),
             (ForeignSession { tokens: Vec::new(), ..session() }, SessionLoss::Over),
             (ForeignSession { created_at: None, ..session() }, SessionLoss::Over),
-            (ForeignSession { created_at: before(-1), ..session() }, SessionLoss::Over),
+            (ForeignSession { created_at: Some(before(-1)), ..session() }, SessionLoss::Over),
             (ForeignSession { is_programs: true, ..session() }, SessionLoss::Programs),
             (ForeignSession { id: "a b".to_owned(), ..session() }, SessionLoss::Unreadable),
         ] {

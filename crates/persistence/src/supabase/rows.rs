@@ -23,20 +23,8 @@ pub(super) struct AccountRow {
     email: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     hash: Option<String>,
-    #[diesel(sql_type = Bool)]
-    confirmed: bool,
-    #[diesel(sql_type = Bool)]
-    anonymous: bool,
-    #[diesel(sql_type = Bool)]
-    deleted: bool,
-    #[diesel(sql_type = Bool)]
-    single_sign_on: bool,
-    #[diesel(sql_type = Bool)]
-    shadowed: bool,
-    #[diesel(sql_type = Bool)]
-    phone: bool,
-    #[diesel(sql_type = Bool)]
-    privileged: bool,
+    #[diesel(sql_type = Array<Text>)]
+    marks: Vec<String>,
     #[diesel(sql_type = Array<Text>)]
     names: Vec<String>,
     #[diesel(sql_type = Array<Text>)]
@@ -103,21 +91,6 @@ impl AccountRow {
     pub(super) fn id(&self) -> &str {
         &self.id
     }
-
-    fn marks(&self) -> Vec<Mark> {
-        [
-            (self.confirmed, Mark::Confirmed),
-            (self.anonymous, Mark::Anonymous),
-            (self.deleted, Mark::Deleted),
-            (self.single_sign_on, Mark::SingleSignOn),
-            (self.shadowed, Mark::Shadowed),
-            (self.phone, Mark::Phone),
-            (self.privileged, Mark::Privileged),
-        ]
-        .into_iter()
-        .filter_map(|(is_so, mark)| is_so.then_some(mark))
-        .collect()
-    }
 }
 
 impl From<IdentityRow> for ForeignIdentity {
@@ -171,7 +144,7 @@ pub(super) fn assemble(
     let mut factors = by_owner(factors, |row| row.user_id.clone());
     let mut sessions = by_owner(sessions, |row| row.user_id.clone());
     let account = |row: AccountRow| ForeignAccount {
-        marks: row.marks(),
+        marks: row.marks.iter().filter_map(|mark| Mark::parse(mark)).collect(),
         identities: identities.remove(&row.id).unwrap_or_default(),
         factors: factors.remove(&row.id).unwrap_or_default(),
         sessions: sessions.remove(&row.id).unwrap_or_default(),

@@ -126,6 +126,7 @@ async fn an_account_or_a_time_that_does_not_allow_it_begins_nothing_and_spends_n
     {
         let mut mocks = presenting(old);
         let committed = mocks.expect_unit(unit_of(user));
+        mocks.expect_activity(&[ActivityAction::RefreshRefused]);
         assert!(matches!(run(mocks).await, Err(RefreshError::Invalid)));
         assert!(!was(&committed));
     }
@@ -136,6 +137,7 @@ async fn an_address_that_must_be_verified_is_asked_for() {
     let mut mocks = presenting(waiting());
     mocks.policy.require_verified_email = true;
     let committed = mocks.expect_unit(unit_of(ada()));
+    mocks.expect_activity(&[ActivityAction::RefreshRefused]);
     assert!(matches!(run(mocks).await, Err(RefreshError::Invalid)));
     assert!(!was(&committed));
 }

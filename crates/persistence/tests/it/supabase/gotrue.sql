@@ -7,6 +7,8 @@ CREATE SCHEMA auth;
 CREATE TYPE auth.factor_type AS ENUM ('totp', 'webauthn', 'phone');
 CREATE TYPE auth.factor_status AS ENUM ('unverified', 'verified');
 CREATE TYPE auth.aal_level AS ENUM ('aal1', 'aal2', 'aal3');
+CREATE TYPE auth.oauth_registration_type AS ENUM ('dynamic', 'manual');
+CREATE TYPE auth.oauth_client_type AS ENUM ('public', 'confidential');
 
 CREATE TABLE auth.users (
     instance_id UUID,
@@ -30,9 +32,9 @@ CREATE TABLE auth.users (
     is_super_admin BOOLEAN,
     created_at TIMESTAMPTZ,
     updated_at TIMESTAMPTZ,
-    phone TEXT DEFAULT NULL CONSTRAINT users_phone_key UNIQUE,
+    phone TEXT DEFAULT NULL::VARCHAR CONSTRAINT users_phone_key UNIQUE,
     phone_confirmed_at TIMESTAMPTZ,
-    phone_change TEXT DEFAULT '',
+    phone_change TEXT DEFAULT ''::VARCHAR,
     phone_change_token VARCHAR(255) DEFAULT '',
     phone_change_sent_at TIMESTAMPTZ,
     confirmed_at TIMESTAMPTZ GENERATED ALWAYS AS (LEAST(email_confirmed_at, phone_confirmed_at)) STORED,
@@ -77,12 +79,22 @@ CREATE INDEX identities_email_idx ON auth.identities (email text_pattern_ops);
 
 CREATE TABLE auth.oauth_clients (
     id UUID NOT NULL CONSTRAINT oauth_clients_pkey PRIMARY KEY,
+    client_secret_hash TEXT,
+    registration_type auth.oauth_registration_type NOT NULL,
     redirect_uris TEXT NOT NULL,
     grant_types TEXT NOT NULL,
-    client_name TEXT CHECK (char_length(client_name) <= 1024),
+    client_name TEXT CONSTRAINT oauth_clients_client_name_length CHECK (char_length(client_name) <= 1024),
+    client_uri TEXT CONSTRAINT oauth_clients_client_uri_length CHECK (char_length(client_uri) <= 2048),
+    logo_uri TEXT CONSTRAINT oauth_clients_logo_uri_length CHECK (char_length(logo_uri) <= 2048),
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    deleted_at TIMESTAMPTZ,
+    client_type auth.oauth_client_type NOT NULL DEFAULT 'confidential',
+    token_endpoint_auth_method TEXT NOT NULL
+        CHECK (token_endpoint_auth_method IN ('client_secret_basic', 'client_secret_post', 'none'))
 );
+
+CREATE INDEX oauth_clients_deleted_at_idx ON auth.oauth_clients (deleted_at);
 
 CREATE TABLE auth.sessions (
     id UUID NOT NULL CONSTRAINT sessions_pkey PRIMARY KEY,

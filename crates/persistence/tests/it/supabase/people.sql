@@ -52,7 +52,8 @@ INSERT INTO auth.identities (provider_id, user_id, identity_data, provider, last
     ('117204631875264310984', '00000000-0000-4000-8000-000000000001',
         '{"sub":"117204631875264310984","email":"ada@example.com"}', 'google', '2026-01-02T03:04:05Z', '2025-01-02T03:04:05Z', now());
 
-INSERT INTO auth.oauth_clients (id, redirect_uris, grant_types) VALUES ('00000000-0000-4000-9000-000000000001', '', '');
+INSERT INTO auth.oauth_clients (id, registration_type, redirect_uris, grant_types, token_endpoint_auth_method)
+VALUES ('00000000-0000-4000-9000-000000000001', 'manual', '', '', 'none');
 
 INSERT INTO auth.sessions (id, user_id, created_at, updated_at, aal, refreshed_at, not_after, oauth_client_id,
     refresh_token_hmac_key, refresh_token_counter)
