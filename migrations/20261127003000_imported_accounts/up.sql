@@ -36,3 +36,5 @@ CREATE TABLE imported_refresh_tokens (
 CREATE INDEX idx_imported_refresh_tokens_digest ON imported_refresh_tokens (digest);
 -- Which nobody can take over any more.
 CREATE INDEX idx_imported_refresh_tokens_expires_at ON imported_refresh_tokens (expires_at);
+
+SELECT protect_rows();

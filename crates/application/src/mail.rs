@@ -6,5 +6,5 @@ mod request;
 mod write;
 
 pub use answer::answer_request;
-pub use deliver::{Delivery, deliver, is_waiting, sweep};
+pub use deliver::{Delivery, deliver, is_waiting};
 pub use request::{RequestLetter, request_letter};

@@ -33,7 +33,7 @@ impl PgAccounts {
 #[async_trait]
 impl Accounts for PgAccounts {
     async fn find(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = repeatable!(self.database, connection => users::table
+        let row = scoped!(self.database, id, connection => users::table
             .find(id.as_str())
             .select(UserRow::as_select())
             .first(connection)

@@ -31,7 +31,7 @@ struct Dead {
     after: TimeDelta,
 }
 
-const DEAD: [Dead; 7] = [
+const DEAD: [Dead; 9] = [
     Dead {
         what: "sessions that expired",
         table: "sessions",
@@ -59,6 +59,20 @@ const DEAD: [Dead; 7] = [
         end: "expires_at",
         only: "true",
         after: subtle_domain::bridge::MEMORY,
+    },
+    Dead {
+        what: "tokens of letters",
+        table: "one_time_tokens",
+        end: "expires_at",
+        only: "true",
+        after: TimeDelta::zero(),
+    },
+    Dead {
+        what: "letters that were given up",
+        table: "mail_outbox",
+        end: "due_at",
+        only: "state = 'failed'",
+        after: TimeDelta::days(30),
     },
     Dead {
         what: "second factors that nobody confirmed",

@@ -114,7 +114,7 @@ impl Imports for PgImports {
     }
 
     async fn identities(&self, user: &UserId) -> Result<Vec<ForeignIdentity>, StoreError> {
-        let rows: Vec<IdentityRow> = repeatable!(self.database, connection => imported_identities::table
+        let rows: Vec<IdentityRow> = scoped!(self.database, user, connection => imported_identities::table
             .filter(imported_identities::user_id.eq(user.as_str()))
             .order((imported_identities::provider, imported_identities::provider_id))
             .select(IdentityRow::as_select())

@@ -4,10 +4,10 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
+//! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner` takes away what is long dead; [`migrations`] brings a
-//! database up to date. `schema` is generated.
+//! database up to date; [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -16,12 +16,15 @@ pub mod pool;
 mod lease;
 mod schema;
 #[macro_use]
+mod scope;
+#[macro_use]
 mod unit_of_work;
 
 mod accounts;
 mod activity;
 mod audit;
 mod audit_trail;
+pub mod backup;
 mod billing;
 mod bridges;
 mod cleaner;

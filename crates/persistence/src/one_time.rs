@@ -17,9 +17,6 @@ use crate::pool::Database;
 use crate::schema::one_time_tokens;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// How many expired ones are cleared away at once.
-const SWEPT: i64 = 100;
-
 /// What is kept of tokens in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PgOneTimeRecords {
@@ -74,18 +71,6 @@ impl OneTimeRecords for PgOneTimeRecords {
             .first(connection)
             .map(OptionalExtension::optional))?;
         row.map(OneTimeRecord::try_from).transpose()
-    }
-
-    async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
-        let token = diesel::alias!(one_time_tokens as token);
-        let (digest, expires_at) = token.fields((one_time_tokens::digest, one_time_tokens::expires_at));
-        repeatable!(self.database, connection => {
-            let expired = token.filter(expires_at.le(now)).order(expires_at).limit(SWEPT).select(digest);
-            diesel::delete(one_time_tokens::table)
-                .filter(one_time_tokens::digest.eq_any(expired.for_update().skip_locked()))
-                .execute(connection)
-        })?;
-        Ok(())
     }
 }
 

@@ -38,9 +38,6 @@ const TAKE_REQUEST: &str = "
     DELETE FROM mail_requests USING oldest WHERE mail_requests.id = oldest.id
     RETURNING mail_requests.*";
 
-/// How many letters that were given up are cleared away at once.
-const SWEPT: i64 = 100;
-
 /// Letters that wait in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PgOutbox {
@@ -204,19 +201,6 @@ impl Outbox for PgOutbox {
                 mail_outbox::last_error.eq(why),
             ))
             .execute(connection))?;
-        Ok(())
-    }
-
-    async fn sweep(&self, before: Timestamp) -> Result<(), StoreError> {
-        let letter = diesel::alias!(mail_outbox as letter);
-        let (id, state, due_at) = letter.fields((mail_outbox::id, mail_outbox::state, mail_outbox::due_at));
-        repeatable!(self.database, connection => {
-            let old = letter.filter(state.eq("failed")).filter(due_at.lt(before));
-            let old = old.order(due_at).limit(SWEPT).select(id);
-            diesel::delete(mail_outbox::table)
-                .filter(mail_outbox::id.eq_any(old.for_update().skip_locked()))
-                .execute(connection)
-        })?;
         Ok(())
     }
 }

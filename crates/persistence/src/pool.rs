@@ -185,6 +185,11 @@ impl Database {
         }
     }
 
+    /// Whether there is a role to take on for one person's rows.
+    pub(crate) fn protects_rows(&self) -> bool {
+        self.pool.manager().options.protects_rows
+    }
+
     /// A connection from the pool, for one statement or one transaction.
     pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
         match self.pool.get().await {

@@ -65,7 +65,13 @@ impl PgStore {
             }
         };
         let lease = self.database.in_time(leased).await?;
-        Ok(PgUnitOfWork { patience: lease.patience(), lease, proof: Arc::clone(&self.proof), failed: false })
+        Ok(PgUnitOfWork {
+            patience: lease.patience(),
+            lease,
+            proof: Arc::clone(&self.proof),
+            protects_rows: self.database.protects_rows(),
+            failed: false,
+        })
     }
 }
 
@@ -86,6 +92,7 @@ pub(crate) struct PgUnitOfWork {
     lease: Lease,
     proof: Arc<dyn AuditProof>,
     patience: Duration,
+    protects_rows: bool,
     /// After a failed statement PostgreSQL answers COMMIT with a rollback and no error.
     failed: bool,
 }
@@ -110,6 +117,11 @@ impl PgUnitOfWork {
 
     pub(crate) fn proof(&self) -> &dyn AuditProof {
         &*self.proof
+    }
+
+    /// Whether there is a role to take on for one person's rows.
+    pub(crate) fn protects_rows(&self) -> bool {
+        self.protects_rows
     }
 
     /// Remembers how a statement ended; no outcome is a server that did not answer.

@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
 //! opens refresh tokens, [`bridge`] those of the hand-off, [`imported`] knows those of another service, [`one_time`] makes the tokens in letters, [`challenges`] those of sign-ins in
-//! two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes; [`ids`] and [`clock`] stand for chance and time.
+//! two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves the audit trail; [`passwords`] hashes, [`checksum`] files; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
@@ -16,6 +16,7 @@ pub mod audit_proof;
 pub mod authenticators;
 pub mod bridge;
 pub mod challenges;
+pub mod checksum;
 pub mod clock;
 mod hex;
 pub mod ids;
@@ -33,6 +34,7 @@ pub use audit_proof::{MacAuditProof, UnfitAuditProof};
 pub use authenticators::{TotpAuthenticators, UnfitAuthenticators};
 pub use bridge::RandomBridgeTokens;
 pub use challenges::MacChallenges;
+pub use checksum::Checksum;
 pub use clock::SystemClock;
 pub use ids::CuidGenerator;
 pub use imported::MacImportedTokens;

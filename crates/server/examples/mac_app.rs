@@ -70,11 +70,11 @@ impl App {
                     }
                 }
                 // The access token has expired. If the session is over too, this ends with the server's reason.
-                Ok(refused) if refused.status() == StatusCode::UNAUTHORIZED => {
-                    if let Some(why) = self.renew().await? {
-                        eprintln!("{why}");
-                    }
-                }
+                Ok(refused) if refused.status() == StatusCode::UNAUTHORIZED => match self.renew().await? {
+                    // At once, where it was given: it may not live for long.
+                    None => continue,
+                    Some(why) => eprintln!("{why}"),
+                },
                 Ok(other) => eprintln!("not now: {}", other.status()),
                 Err(error) => eprintln!("no answer: {error}"),
             }

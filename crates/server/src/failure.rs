@@ -11,7 +11,9 @@ use subtle_domain::ports::StoreError;
 use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
+use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
+use crate::health::Unready;
 use crate::import::ImportFailure;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
@@ -49,6 +51,10 @@ pub(crate) enum Failure {
     CreateAdmin(#[from] CreateAdminError),
     #[error("the database cannot be looked at")]
     Inspection(#[source] StoreError),
+    #[error(transparent)]
+    Unready(#[from] Unready),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]
@@ -88,6 +94,8 @@ impl Failure {
             | Self::Input(_)
             | Self::CreateAdmin(_)
             | Self::Inspection(_)
+            | Self::Unready(_)
+            | Self::Backup(_)
             | Self::Audit(_)
             | Self::Import(_)
             | Self::Listen { .. }

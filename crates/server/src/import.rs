@@ -81,7 +81,7 @@ async fn imported(
 ) -> Result<ImportReport, Failure> {
     let theirs = Database::new(from).map_err(ImportFailure::Pool)?;
     let mut source = PgSupabase::open(&theirs).await.map_err(ImportFailure::from)?;
-    let mut wired = wiring::wire(settings, home.url(), secrets, NonZeroUsize::MIN)?;
+    let mut wired = wiring::wire(settings, home.options()?, secrets, NonZeroUsize::MIN)?;
     prepare(home, &mut wired, mode).await?;
     let mut progress = Progress::new();
     let mut tell = |report: &ImportReport| progress.tell(report);

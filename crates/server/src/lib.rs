@@ -3,16 +3,18 @@
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
 //! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `audit`, `import` and `doctor` are the commands; `logging` and `failure` are how
+//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health`, `audit` and `import` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
+mod backup;
 mod cli;
 mod create_admin;
 mod data_dir;
 mod database;
 mod doctor;
 mod failure;
+mod health;
 mod import;
 mod logging;
 mod migrate;
@@ -54,8 +56,11 @@ fn run(
     logging::start(&settings);
     match invocation.task {
         Task::Serve => serve::serve(&settings),
-        Task::Migrate(what) => migrate::migrate(&settings, what),
+        Task::Migrate(what) => migrate::migrate(&settings, &what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
+        Task::Backup(task) => backup::backup(&settings, &task),
+        Task::Restore(task) => backup::restore(&settings, &task),
+        Task::Health => health::health(&settings),
         Task::Doctor { json } => doctor::doctor(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::Import(task) => import::import(&settings, &task.or_from(&environment)),

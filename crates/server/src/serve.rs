@@ -108,7 +108,10 @@ async fn start(
 ) -> Result<Running, Failure> {
     let applied = migrations::migrate(home.url().expose()).await?;
     announce::migrations(&applied);
-    let wired = wiring::wire(settings, home.url(), secrets, settings.bcrypt_threads)?;
+    let mut options = home.options()?;
+    options.protects_rows = migrations::are_rows_protected(home.url().expose()).await?;
+    announce::protection(options.protects_rows);
+    let wired = wiring::wire(settings, options, secrets, settings.bcrypt_threads)?;
     let feed = wired.start_feed();
     let sealing = AuditSealing::start(wired.sealer, Arc::clone(&wired.ports.clock), SEAL_EVERY);
     let cleaner = PgCleaner::new(wired.database.clone(), settings.sync_retention.map(wiring::delta));

@@ -165,17 +165,17 @@ settings! {
         Open limit_password_guesses: Option<Rate> = "10/10m", "N/TIME|off",
             "Wrong guesses at one account's password, over all servers", unless("off", rate);
         Open limit_code_guesses: Option<Rate> = "10/10m", "N/TIME|off",
-            "Codes of one account's second factor that are tried, over all servers", unless("off", rate);
+            "Codes of one account's second factor that are tried, and changes of the factor, over all servers", unless("off", rate);
         Open limit_password_by_address: Option<Rate> = "300/1m", "N/TIME|off",
-            "Requests with a password, by client address", unless("off", rate);
+            "Requests with a password, a code or a reset, by client address", unless("off", rate);
         Open limit_token_by_address: Option<Rate> = "1200/1m", "N/TIME|off",
-            "Requests with a refresh token, by client address", unless("off", rate);
+            "Requests with a refresh token, one of a letter or of a hand-off, by client address", unless("off", rate);
         Open limit_letters_by_address: Option<Rate> = "60/10m", "N/TIME|off",
             "Requests for letters, by client address", unless("off", rate);
         Open limit_letters_by_recipient: Option<Rate> = "10/1h", "N/TIME|off",
             "Letters that somebody asks for, by the address they go to, over all servers", unless("off", rate);
         Open limit_events_by_account: Option<Rate> = "6000/1m", "N/TIME|off",
-            "Events that apps tell each other, by account", unless("off", rate);
+            "Events that apps tell each other, and hand-offs, by account", unless("off", rate);
         Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
             "Exchanges of refresh tokens, by account", unless("off", rate);
     }

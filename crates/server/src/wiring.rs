@@ -22,7 +22,7 @@ use subtle_security::{
     UnfitAuthenticators, UnfitHasher,
 };
 
-use crate::settings::{DatabaseUrl, Settings};
+use crate::settings::Settings;
 
 /// Why an adapter could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +68,11 @@ impl Wired {
 /// Makes all adapters, and starts the threads and the task that belong to them. Must be called inside the main runtime.
 pub(crate) fn wire(
     settings: &Settings,
-    url: &DatabaseUrl,
+    options: PoolOptions,
     secrets: &MasterSecrets,
     hashing_threads: NonZeroUsize,
 ) -> Result<Wired, WiringError> {
-    let database = Database::new(PoolOptions::from_url(url.expose())?)?;
+    let database = Database::new(options)?;
     let store = PgStore::new(database.clone(), Arc::new(MacAuditProof::new(secrets)?));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let policy = policy(settings);

@@ -1,4 +1,3 @@
-use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::letter::{LONGEST_TRY, Letter, TRIES, pause_after};
 use subtle_domain::one_time::OneTimeRecord;
@@ -6,9 +5,6 @@ use subtle_domain::ports::{Mailer, NotSent, StoreError, TakenLetter};
 use subtle_domain::token::OneTimeToken;
 
 use crate::Ports;
-
-/// How long a letter that was given up stays to be seen.
-const GIVEN_UP_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +47,6 @@ pub async fn deliver(ports: &Ports, mailer: &dyn Mailer) -> Result<Delivery, Sto
     };
     // A try may take a while, and the pause begins at its end.
     conclude(ports, &letter, tries, outcome, ports.clock.now()).await
-}
-
-/// Clears away some of what nobody needs any more.
-pub async fn sweep(ports: &Ports) -> Result<(), StoreError> {
-    let now = ports.clock.now();
-    ports.outbox.sweep(now - GIVEN_UP_KEPT).await?;
-    ports.one_time_records.sweep(now).await
 }
 
 enum Contents {

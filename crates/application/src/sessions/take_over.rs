@@ -1,7 +1,7 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::import::ImportedSession;
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::second_factor::Assurance;
 use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::RefreshToken;
@@ -9,7 +9,7 @@ use subtle_domain::user::User;
 
 use super::refresh::{Presented, RefreshError, exchange};
 use super::{SignedIn, new_session, signed_in};
-use crate::again::again;
+use crate::again::{again, conclude};
 use crate::{AccountLimit, Ports};
 
 /// Swaps a refresh token that another service gave out for one of ours, once: with it, the session of then goes on as one of ours.
@@ -29,16 +29,16 @@ pub(super) async fn take_over(
             .admit_account(AccountLimit::Token, &waiting.user_id, now)
             .map_err(RefreshError::TooMany)?;
         match again(|| begin(ports, &waiting, client, now)).await? {
-            Outcome::Begun(user, session, token) => {
+            Ok((user, session, token)) => {
                 ports.make_room(&user.id, now).await;
                 ports.record_why(&user.id, ActivityAction::SignIn, Some("imported_session"), client, now);
-                return Ok(signed_in(ports, *user, *session, token, now));
+                return Ok(signed_in(ports, user, session, token, now));
             }
-            Outcome::Refused => {
+            Err(NotBegun::Refused) => {
                 ports.record(&waiting.user_id, ActivityAction::RefreshRefused, client, now);
                 return Err(RefreshError::Invalid);
             }
-            Outcome::Taken => {}
+            Err(NotBegun::Taken) => {}
         }
     }
     let ImportedSession { user_id, id: session_id, .. } = waiting;
@@ -52,9 +52,11 @@ pub(super) async fn waiting(ports: &Ports, token: &str) -> Result<Option<Importe
     if digests.is_empty() { Ok(None) } else { ports.imports.session(&digests).await }
 }
 
-enum Outcome {
-    Begun(Box<User>, Box<Session>, RefreshToken),
-    /// Somebody else did.
+type Begun = (User, Session, RefreshToken);
+
+/// Why a session does not begin.
+enum NotBegun {
+    /// Somebody else has taken it over.
     Taken,
     /// The account or the time does not allow it.
     Refused,
@@ -65,19 +67,29 @@ async fn begin(
     waiting: &ImportedSession,
     client: &ClientInfo,
     now: Timestamp,
-) -> Result<Outcome, StoreError> {
+) -> Result<Result<Begun, NotBegun>, StoreError> {
     let mut unit = ports.store.begin().await?;
+    let begun = begin_within(ports, unit.as_mut(), waiting, client, now).await?;
+    conclude(unit, begun).await
+}
+
+async fn begin_within(
+    ports: &Ports,
+    unit: &mut dyn UnitOfWork,
+    waiting: &ImportedSession,
+    client: &ClientInfo,
+    now: Timestamp,
+) -> Result<Result<Begun, NotBegun>, StoreError> {
     let user = unit.users().lock(&waiting.user_id).await?;
     let Some(user) = user.filter(|user| may_go_on(ports, user, waiting, now)) else {
-        return unit.rollback().await.map(|()| Outcome::Refused);
+        return Ok(Err(NotBegun::Refused));
     };
     if !unit.imports().take(waiting, now).await? {
-        return unit.rollback().await.map(|()| Outcome::Taken);
+        return Ok(Err(NotBegun::Taken));
     }
     let (session, token) = session_of(ports, waiting, &user, client, now);
     unit.sessions().add(&session).await?;
-    unit.commit().await?;
-    Ok(Outcome::Begun(Box::new(user), Box::new(session), token))
+    Ok(Ok((user, session, token)))
 }
 
 fn may_go_on(ports: &Ports, user: &User, waiting: &ImportedSession, now: Timestamp) -> bool {

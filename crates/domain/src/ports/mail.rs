@@ -54,8 +54,6 @@ pub trait Outbox: Send + Sync {
     -> Result<(), StoreError>;
     /// Gives a letter up. What it was and why stays to be seen, to whom it was does not.
     async fn give_up(&self, id: &LetterId, tries: u32, now: Timestamp, why: &str) -> Result<(), StoreError>;
-    /// Clears away some letters that were given up before a moment.
-    async fn sweep(&self, before: Timestamp) -> Result<(), StoreError>;
 }
 
 /// The letters that wait, inside a unit of work: a letter commits with its cause.

@@ -23,8 +23,6 @@ pub trait OneTimeTokens: Send + Sync {
 pub trait OneTimeRecords: Send + Sync {
     /// The record of a digest, expired or not.
     async fn find(&self, digest: &TokenDigest) -> Result<Option<OneTimeRecord>, StoreError>;
-    /// Clears away some of those that have expired.
-    async fn sweep(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What is kept of tokens inside a unit of work. Who changes a user's holds the lock on their account.

@@ -19,6 +19,7 @@ mod notes;
 mod one_time;
 mod outbox;
 mod revocations;
+mod roles;
 mod second_factors;
 mod service_keys;
 mod sessions;

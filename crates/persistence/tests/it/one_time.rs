@@ -6,7 +6,7 @@ use subtle_domain::ids::OneTimeTokenId;
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{OneTimeRecords, Store};
 use subtle_domain::token::TokenDigest;
-use subtle_persistence::PgOneTimeRecords;
+use subtle_persistence::{PgCleaner, PgOneTimeRecords};
 
 use crate::support::{Home, email, later, store, user_id};
 
@@ -121,11 +121,13 @@ async fn tokens_are_voided_by_purpose_or_all_and_those_of_others_stay() {
 }
 
 #[tokio::test]
-async fn expired_tokens_are_swept_and_the_others_stay() {
+async fn expired_tokens_are_taken_away_and_the_others_stay() {
     let home = Home::of_three().await;
     put(&home, &record("t1", "ada", Purpose::ResetPassword, 0)).await;
     put(&home, &record("t2", "ada", Purpose::VerifyEmail, 0)).await;
     let end = later(0) + Purpose::ResetPassword.life();
-    PgOneTimeRecords::new(home.pool()).sweep(end).await.unwrap();
+    let cleaner = PgCleaner::new(home.pool(), None);
+    assert_eq!(cleaner.clean(end).await.unwrap(), 0);
+    assert_eq!(cleaner.clean(end + TimeDelta::milliseconds(1)).await.unwrap(), 1);
     assert_eq!(home.first_column("SELECT id FROM one_time_tokens").await, ["t2"]);
 }

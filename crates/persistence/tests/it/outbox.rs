@@ -10,7 +10,7 @@ use subtle_domain::letter::{Letter, LetterKind, LetterRequest};
 use subtle_domain::one_time::Purpose;
 use subtle_domain::ports::{Outbox, Store, TakenLetter};
 use subtle_domain::session::ClientInfo;
-use subtle_persistence::PgOutbox;
+use subtle_persistence::{PgCleaner, PgOutbox};
 
 use crate::one_time::{put, record};
 use crate::support::{Home, email, later, store, user_id};
@@ -127,9 +127,9 @@ async fn a_letter_is_put_off_and_at_last_given_up_without_its_addresses() {
         assert!(row.contains(kept), "{kept} in {row}");
     }
     assert!(!row.contains("example") && !row.contains("2001:db8") && !row.contains("Tests/1"), "{row}");
-    outbox.sweep(later(6)).await.unwrap();
-    assert_eq!(home.value("SELECT count(*) FROM mail_outbox").await, "1");
-    outbox.sweep(later(7)).await.unwrap();
+    let cleaner = PgCleaner::new(home.pool(), None);
+    assert_eq!(cleaner.clean(later(6) + TimeDelta::days(30)).await.unwrap(), 0);
+    assert_eq!(cleaner.clean(later(7) + TimeDelta::days(30)).await.unwrap(), 1);
     assert_eq!(home.value("SELECT count(*) FROM mail_outbox").await, "0");
 }
 

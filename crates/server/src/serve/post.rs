@@ -13,14 +13,12 @@ use subtle_mail::{
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::settings::Settings;
 
 /// How often is looked whether there is something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often what nobody needs any more is cleared away.
-const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// How many letters are on their way at once.
 const AT_ONCE: usize = 4;
 /// How long a letter that is on its way at the end may take. One that takes longer is sent again by the next server.
@@ -115,13 +113,12 @@ async fn run(ports: Ports, mailer: Arc<dyn Mailer>, mut stopped: oneshot::Receiv
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outage = Outage::default();
-    let mut swept = Instant::now();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = &mut stopped => return,
         }
-        let mut round = std::pin::pin!(round(&ports, &mailer, &mut swept));
+        let mut round = std::pin::pin!(round(&ports, &mailer));
         tokio::select! {
             outcome = &mut round => outage.note(&outcome),
             _ = &mut stopped => {
@@ -135,11 +132,7 @@ async fn run(ports: Ports, mailer: Arc<dyn Mailer>, mut stopped: oneshot::Receiv
 }
 
 /// Does all that there is to do.
-async fn round(ports: &Ports, mailer: &Arc<dyn Mailer>, swept: &mut Instant) -> Result<(), StoreError> {
-    if swept.elapsed() >= SWEEP_EVERY {
-        mail::sweep(ports).await?;
-        *swept = Instant::now();
-    }
+async fn round(ports: &Ports, mailer: &Arc<dyn Mailer>) -> Result<(), StoreError> {
     if !mail::is_waiting(ports).await? {
         return Ok(());
     }

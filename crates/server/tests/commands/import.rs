@@ -47,7 +47,7 @@ fn report(folder: &Folder, to: &TestDatabase, from: &TestDatabase, flags: &[&str
 }
 
 fn accounts(database: &TestDatabase) -> String {
-    value(database, "SELECT count(*) FROM users")
+    value(database, "SELECT count(*)::text FROM users")
 }
 
 /// Posts to a server, so many times at once; the statuses and bodies of the answers.
@@ -114,7 +114,7 @@ fn people_are_taken_over_and_each_that_is_not_is_told_of() {
     let audited =
         "SELECT concat_ws(' ', action, details -> 'about' ->> 'accounts', details ->> 'via') FROM audit_logs";
     assert_eq!(value(&to, audited), "user.import 9 command_line");
-    let privileged = "SELECT count(*) FROM users WHERE role <> 'user'";
+    let privileged = "SELECT count(*)::text FROM users WHERE role <> 'user'";
     assert_eq!(value(&to, privileged), "0");
     // And again: nothing is new.
     let again = report(&folder, &to, &from, &[]);
@@ -123,7 +123,7 @@ fn people_are_taken_over_and_each_that_is_not_is_told_of() {
         (&json!(0), &json!(9), &json!(0))
     );
     assert_eq!(
-        (accounts(&to), value(&to, "SELECT count(*) FROM audit_logs")),
+        (accounts(&to), value(&to, "SELECT count(*)::text FROM audit_logs")),
         ("9".to_owned(), "1".to_owned())
     );
 }
@@ -144,7 +144,7 @@ fn nobody_has_to_sign_in_again_and_who_wants_to_uses_their_password() {
     }
     assert_eq!(refresh(&address, "adaparent001").1["refreshToken"], first["refreshToken"]);
     assert_eq!(refresh(&address, "adagrandpa01").0, 401);
-    assert_eq!(value(&to, "SELECT count(*) FROM sessions"), "1");
+    assert_eq!(value(&to, "SELECT count(*)::text FROM sessions"), "1");
     // From here on it is one of ours, and the token of then a spent one.
     let (status, _) = refresh(&address, first["refreshToken"].as_str().unwrap());
     assert_eq!(status, 200);
@@ -202,7 +202,7 @@ fn a_dry_run_tells_what_would_be_and_writes_nothing() {
     assert_eq!(told["dryRun"], true);
     let everything =
         "SELECT sum((xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I', table_name),
-            false, true, '')))[1]::text::bigint)
+            false, true, '')))[1]::text::bigint)::text
         FROM information_schema.tables
         WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'";
     assert_eq!(value(&to, everything), "0");
@@ -227,7 +227,7 @@ fn killed_in_the_middle_and_run_again_it_gives_the_same_in_the_end() {
     let mut child = import(&folder, &to, &from, &[]).stdout(Stdio::null()).spawn().unwrap();
     let told = lines(child.stderr.take().unwrap());
     assert!(told.recv().unwrap().starts_with("500 of 1700 accounts after "));
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while value(&to, waits) != "1" {
         assert_eq!(child.try_wait().unwrap(), None, "it did not wait");
     }

@@ -2,6 +2,7 @@
 
 mod admins;
 mod audit;
+mod backups;
 mod doctor;
 mod import;
 mod mac_app;

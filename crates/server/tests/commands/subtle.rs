@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use subtle_local_postgres::testing::{self, TestDatabase};
 use subtle_persistence::migrations;
 
@@ -84,19 +85,25 @@ pub(crate) fn sql(database: &TestDatabase, sql: &str) {
     });
 }
 
-/// The first cell of what a query gives, as text.
+/// The one text that a query finds.
 pub(crate) fn value(database: &TestDatabase, query: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (client, connection) =
             tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
-        let done = async move { client.simple_query(query).await };
-        let (_closed, answer) = tokio::join!(connection, done);
-        let cell = |message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        };
-        answer.unwrap().into_iter().find_map(cell).unwrap_or_default()
+        let found = async move { client.query_one(query, &[]).await };
+        let (_closed, found) = tokio::join!(connection, found);
+        found.unwrap().get(0)
+    })
+}
+
+/// Sends a request with a body; gives the status and the body of the answer.
+pub(crate) fn request(method: &str, url: &str, access: &str, body: &Value) -> (u16, Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(access).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     })
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::test_ports::{Mocks, NOW, ada, one_time};
+use chrono::TimeDelta;
 use subtle_domain::ids::{LetterId, OneTimeTokenId};
 use subtle_domain::letter::LetterKind;
 use subtle_domain::one_time::Purpose;
@@ -127,13 +128,4 @@ async fn where_no_letter_is_due_nothing_is_sent() {
     let mut mocks = Mocks::default();
     mocks.outbox.expect_take().return_once(|_, _| Ok(None));
     assert_eq!(deliver(&mocks.ports(), &MockMailer::new()).await.unwrap(), Delivery::Nothing);
-}
-
-#[tokio::test]
-async fn letters_given_up_are_kept_for_thirty_days_and_tokens_until_they_expire() {
-    let mut mocks = Mocks::default();
-    let long_ago = NOW - TimeDelta::days(30);
-    mocks.outbox.expect_sweep().withf(move |before| *before == long_ago).times(1).returning(|_| Ok(()));
-    mocks.one_time_records.expect_sweep().withf(|now| *now == NOW).times(1).returning(|_| Ok(()));
-    sweep(&mocks.ports()).await.unwrap();
 }
