@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     FOR relation IN
         SELECT polrelid FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-        WHERE polname = 'own_rows' AND c.relnamespace = quote_ident(current_schema())::regnamespace
+        WHERE polname = 'own_rows' AND c.relnamespace = pg_catalog.quote_ident(current_schema()::text)::regnamespace
     LOOP
         EXECUTE format('DROP POLICY own_rows ON %s', relation);
         EXECUTE format('DROP POLICY everybody ON %s', relation);

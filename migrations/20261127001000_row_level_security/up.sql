@@ -48,12 +48,14 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO subtle_user', current_schema());
     FOR relation, owner, is_protected IN
         SELECT c.oid, a.attname, c.relrowsecurity FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
+        WHERE c.relnamespace = pg_catalog.quote_ident(current_schema()::text)::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
             AND (a.attname = 'user_id' OR (c.relname = 'users' AND a.attname = 'id'))
         ORDER BY c.relname
     LOOP
         IF NOT is_protected THEN
             EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+            EXECUTE format('DROP POLICY IF EXISTS everybody ON %s', relation);
+            EXECUTE format('DROP POLICY IF EXISTS own_rows ON %s', relation);
             EXECUTE format('CREATE POLICY everybody ON %s USING (true)', relation);
             EXECUTE format(
                 'CREATE POLICY own_rows ON %s AS RESTRICTIVE TO subtle_user

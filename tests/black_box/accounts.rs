@@ -241,7 +241,14 @@ async fn an_export_holds_everything_about_the_person_in_pages_and_of_nobody_else
         ada.id, bob.id
     ))
     .await;
+    app.sql(&format!(
+        "INSERT INTO imported_identities (user_id, provider, provider_id) VALUES ('{}', 'google', '17'), ('{}', 'google', '18')",
+        ada.id, bob.id
+    ))
+    .await;
     let export = ada.send(&app, "GET", "/v1/me/export").await.expect(200);
+    let google = json!({"provider": "google", "providerId": "17", "createdAt": null, "lastSignInAt": null});
+    assert_eq!(export.body["identities"], json!([google]));
     let others = export.body["syncOfOthers"].as_array().unwrap();
     assert_eq!((others.len(), others[0]["eventSource"].as_str()), (1, Some("prisma")));
     assert_eq!(export.str("/user/email"), ada.email);

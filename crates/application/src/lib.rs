@@ -7,7 +7,7 @@
 //! their own account), [`second_factor`] (what a password alone
 //! does not open), [`bridge`] and [`sync`] (what their apps hand each other), [`mail`] (the letters to them), [`activity`] (their
 //! timeline), [`service_keys`], [`usage`], [`quotas`] and [`billing`] (what an AI backend
-//! does), [`notes`] and [`admin`] (what support and administrators do with others').
+//! does), [`notes`] and [`admin`] (what support and administrators do with others'), [`import`] (the accounts of another service).
 
 #![warn(missing_docs)]
 
@@ -19,6 +19,7 @@ mod again;
 pub mod billing;
 pub mod bridge;
 mod idempotent;
+pub mod import;
 mod limits;
 pub mod mail;
 pub mod notes;

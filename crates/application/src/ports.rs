@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use subtle_domain::ports::{
     AccessTokens, Accounts, ActivityLog, AuditTrail, Authenticators, Billing, BridgeTokens, Bridges,
-    Challenges, Clock, Directory, Health, IdGenerator, Inspection, Notes, OneTimeRecords, OneTimeTokens,
-    Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors, ServiceKeySecrets, ServiceKeys,
-    Sessions, Store, SyncEvents, SyncSignals, Throttle, Timelines, UsageLog, UsageReports,
+    Challenges, Clock, Directory, Health, IdGenerator, ImportedTokens, Imports, Inspection, Notes,
+    OneTimeRecords, OneTimeTokens, Outbox, PasswordHasher, RefreshTokens, Revocations, SecondFactors,
+    ServiceKeySecrets, ServiceKeys, Sessions, Store, SyncEvents, SyncSignals, Throttle, Timelines, UsageLog,
+    UsageReports,
 };
 use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
@@ -82,6 +83,8 @@ pub struct Ports {
     pub authenticators: Arc<dyn Authenticators>,
     pub challenges: Arc<dyn Challenges>,
     pub second_factors: Arc<dyn SecondFactors>,
+    pub imports: Arc<dyn Imports>,
+    pub imported_tokens: Arc<dyn ImportedTokens>,
     pub outbox: Arc<dyn Outbox>,
     pub audit_trail: Arc<dyn AuditTrail>,
     pub health: Arc<dyn Health>,

@@ -9,6 +9,7 @@ mod refresh;
 mod sign_in;
 mod sign_out;
 mod step_up;
+mod take_over;
 
 pub use authenticate::{Caller, authenticate};
 pub use begin::{Renewed, SignedIn};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
 use subtle_domain::email::EmailAddress;
@@ -10,16 +11,17 @@ use subtle_domain::ids::{
     ActivityId, AuditId, BillingId, BridgeId, LetterId, NoteId, OneTimeTokenId, ReservationId, ServiceKeyId,
     SessionId, SyncEventId, TokenId, UsageId, UserId,
 };
+use subtle_domain::import::ImportedSession;
 use subtle_domain::letter::LetterKind;
 use subtle_domain::money::Cost;
 use subtle_domain::one_time::{OneTimeRecord, Purpose};
 use subtle_domain::ports::{
     MockAccessTokens, MockAccounts, MockActivityLog, MockAuditTrail, MockAuthenticators, MockBilling,
     MockBridgeTokens, MockBridges, MockChallenges, MockClock, MockDirectory, MockHealth, MockIdGenerator,
-    MockInspection, MockNotes, MockOneTimeRecords, MockOneTimeTokens, MockOutbox, MockPasswordHasher,
-    MockRefreshTokens, MockRevocations, MockSecondFactors, MockServiceKeySecrets, MockServiceKeys,
-    MockSessions, MockStore, MockSyncEvents, MockSyncSignals, MockThrottle, MockTimelines, MockUnit,
-    MockUsageLog, MockUsageReports,
+    MockImportedTokens, MockImports, MockInspection, MockNotes, MockOneTimeRecords, MockOneTimeTokens,
+    MockOutbox, MockPasswordHasher, MockRefreshTokens, MockRevocations, MockSecondFactors,
+    MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockSyncEvents, MockSyncSignals,
+    MockThrottle, MockTimelines, MockUnit, MockUsageLog, MockUsageReports,
 };
 use subtle_domain::second_factor::{Assurance, EncryptedSecret, SecondFactor};
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
@@ -55,6 +57,8 @@ pub(crate) struct Mocks {
     pub(crate) authenticators: MockAuthenticators,
     pub(crate) challenges: MockChallenges,
     pub(crate) second_factors: MockSecondFactors,
+    pub(crate) imports: MockImports,
+    pub(crate) imported_tokens: MockImportedTokens,
     pub(crate) outbox: MockOutbox,
     pub(crate) audit_trail: MockAuditTrail,
     pub(crate) directory: MockDirectory,
@@ -120,6 +124,8 @@ impl Mocks {
             authenticators: Arc::new(self.authenticators),
             challenges: Arc::new(self.challenges),
             second_factors: Arc::new(self.second_factors),
+            imports: Arc::new(self.imports),
+            imported_tokens: Arc::new(self.imported_tokens),
             outbox: Arc::new(self.outbox),
             audit_trail: Arc::new(self.audit_trail),
             health: Arc::new(MockHealth::new()),
@@ -209,6 +215,19 @@ pub(crate) fn session() -> Session {
         last_used_at: NOW,
         revoked_at: None,
         client: ClientInfo::default(),
+    }
+}
+
+/// Ada's session `old` of another service, which nobody has taken over.
+pub(crate) fn waiting() -> ImportedSession {
+    ImportedSession {
+        id: SessionId::parse("old").unwrap(),
+        user_id: ada().id,
+        created_at: NOW - TimeDelta::days(9),
+        expires_at: NOW + TimeDelta::days(9),
+        not_after: None,
+        assurance: Assurance::Password,
+        taken_at: None,
     }
 }
 

@@ -12,6 +12,8 @@ vocabulary! {
     AuditAction {
         /// An account was made from the command line.
         UserCreated = "user.create",
+        /// Accounts of another service were taken over from the command line.
+        UsersImported = "user.import",
         /// Tier, role, profile or verification were changed; from the command line, the password too.
         UserUpdated = "user.update",
         /// An account was closed.

@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
 //! [`session`], [`second_factor`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`],
-//! [`one_time`], [`letter`], [`audit`], [`seal`], [`timeline`], [`service_key`], [`idempotency`] and [`throttle`] the entities and their rules; [`directory`] and [`inspection`] what administrators look at; [`encryption`] how values are kept that a dump must not tell; [`ports`] the ways out.
+//! [`one_time`], [`letter`], [`audit`], [`seal`], [`timeline`], [`service_key`], [`idempotency`], [`throttle`], [`encryption`] and [`import`]
+//! the entities and their rules; [`directory`] and [`inspection`] what administrators look at; [`ports`] the ways out.
 
 #![warn(missing_docs)]
 
@@ -21,6 +22,7 @@ pub mod email;
 pub mod encryption;
 pub mod idempotency;
 pub mod ids;
+pub mod import;
 pub mod inspection;
 pub mod letter;
 pub mod money;

@@ -101,6 +101,9 @@ pub struct InvalidPasswordHash;
 pub struct PasswordHash(Box<str>);
 
 impl PasswordHash {
+    /// The highest cost at which any hash is verified, whatever is configured: at cost 31, one would hold a thread for days.
+    pub const DEAREST: u32 = 16;
+
     /// Takes a bcrypt hash of any of the prefixes in use (`$2a$`, `$2b$`, `$2x$`, `$2y$`), or a tombstone.
     pub fn parse(text: &str) -> Result<Self, InvalidPasswordHash> {
         if text.len() == 60 && text.is_ascii() { Ok(Self(text.into())) } else { Err(InvalidPasswordHash) }
@@ -116,6 +119,19 @@ impl PasswordHash {
     #[must_use]
     pub fn cost(&self) -> Option<u32> {
         self.0.strip_prefix("$2")?.get(2..4)?.parse().ok()
+    }
+
+    /// Takes a hash that another service made, if passwords can be verified against it: bcrypt in any form but `$2x$`, at a cost of 4 to
+    /// [`PasswordHash::DEAREST`].
+    pub fn parse_verifiable(text: &str) -> Result<Self, InvalidPasswordHash> {
+        let hash = Self::parse(text)?;
+        let form = ["$2a$", "$2b$", "$2y$"].into_iter().find_map(|prefix| text.strip_prefix(prefix));
+        let (cost, rest) = form.and_then(|rest| rest.split_once('$')).ok_or(InvalidPasswordHash)?;
+        let digits = cost.len() == 2 && cost.bytes().all(|b| b.is_ascii_digit());
+        let affordable = digits && hash.cost().is_some_and(|cost| (4..=Self::DEAREST).contains(&cost));
+        let letters =
+            rest.len() == 53 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
+        if affordable && letters { Ok(hash) } else { Err(InvalidPasswordHash) }
     }
 
     /// The hash itself, for the hasher and the store.
@@ -217,5 +233,26 @@ mod tests {
         assert_eq!(hash.cost(), Some(12));
         assert_eq!(PasswordHash::tombstone().cost(), None);
         assert_eq!(PasswordHash::parse("$2b$10$short"), Err(InvalidPasswordHash));
+    }
+
+    #[test]
+    fn a_hash_of_another_service_is_taken_if_it_verifies_here() {
+        let hash = |start: &str| format!("{start}{}", "./aZ9".repeat(11).get(..53).unwrap());
+        for start in ["$2a$10$", "$2b$04$", "$2y$16$"] {
+            assert!(PasswordHash::parse_verifiable(&hash(start)).is_ok(), "{start}");
+        }
+        for start in ["$2x$10$", "$2b$03$", "$2b$17$", "$2b$31$", "$2b$+9$", "$3b$10$", "*2b$10$"] {
+            assert_eq!(PasswordHash::parse_verifiable(&hash(start)), Err(InvalidPasswordHash), "{start}");
+        }
+        let odd = format!("$2b$10${}", "=".repeat(53));
+        for text in [
+            "",
+            "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
+            "$fbscrypt$v=1,n=14,r=8,p=1$c2FsdA==$aGFzaA==",
+            &odd,
+        ] {
+            assert_eq!(PasswordHash::parse_verifiable(text), Err(InvalidPasswordHash), "{text}");
+        }
+        assert!(PasswordHash::parse_verifiable(PasswordHash::tombstone().expose()).is_err());
     }
 }

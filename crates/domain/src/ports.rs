@@ -10,6 +10,7 @@ mod directory;
 mod encryption;
 mod health;
 mod idempotency;
+mod imports;
 mod mail;
 #[cfg(feature = "mocks")]
 mod mocks;
@@ -35,6 +36,7 @@ pub use directory::Directory;
 pub use encryption::FieldCipher;
 pub use health::{Health, Inspection};
 pub use idempotency::IdempotencyKeys;
+pub use imports::{AlreadyThere, ImportRepository, ImportSource, ImportedTokens, Imports, NewImport};
 pub use mail::{Mailer, NotSent, Outbox, OutboxRepository, TakenLetter};
 pub use notes::{NoteRepository, Notes};
 pub use one_time::{OneTimeRecords, OneTimeRepository, OneTimeTokens};
@@ -61,6 +63,7 @@ pub use {
     directory::MockDirectory,
     health::{MockHealth, MockInspection},
     idempotency::MockIdempotencyKeys,
+    imports::{MockImportRepository, MockImportSource, MockImportedTokens, MockImports},
     mail::{MockMailer, MockOutbox, MockOutboxRepository},
     mocks::MockUnit,
     notes::{MockNoteRepository, MockNotes},

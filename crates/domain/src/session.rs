@@ -17,6 +17,8 @@ pub struct Generation(i32);
 impl Generation {
     /// That of the token with which a session starts.
     pub const FIRST: Self = Self(0);
+    /// That of a token of another service, which is exchanged for the first.
+    pub const BEFORE_FIRST: Self = Self(-1);
 
     /// Takes what a row or a token says.
     #[must_use]
@@ -227,6 +229,16 @@ mod tests {
     fn a_grandparent_is_reuse_even_within_the_grace() {
         assert_eq!(decide(3, TimeDelta::zero()), RefreshDecision::Reuse);
         assert_eq!(decide(0, TimeDelta::zero()), RefreshDecision::Reuse);
+    }
+
+    #[test]
+    fn a_token_from_before_the_first_is_the_parent_of_the_first() {
+        let decide = |generation: i32, after| {
+            session(generation).decide_refresh(Generation::BEFORE_FIRST, &POLICY, began() + after)
+        };
+        assert_eq!(decide(0, POLICY.grace), RefreshDecision::Repeat(Generation::FIRST));
+        assert_eq!(decide(0, POLICY.grace + TimeDelta::milliseconds(1)), RefreshDecision::Reuse);
+        assert_eq!(decide(1, TimeDelta::zero()), RefreshDecision::Reuse);
     }
 
     #[test]

@@ -77,6 +77,11 @@ opaque! {
     TokenDigest
 }
 
+opaque! {
+    /// A secret of another service, as it is kept there: a hash, a key.
+    ForeignSecret
+}
+
 impl RecoveryCode {
     /// Its letters and digits.
     pub const LENGTH: usize = 24;

@@ -31,7 +31,7 @@ struct Dead {
     after: TimeDelta,
 }
 
-const DEAD: [Dead; 8] = [
+const DEAD: [Dead; 9] = [
     Dead {
         what: "sessions that expired",
         table: "sessions",
@@ -43,6 +43,13 @@ const DEAD: [Dead; 8] = [
         what: "sessions that were ended",
         table: "sessions",
         end: "revoked_at",
+        only: "true",
+        after: TimeDelta::days(7),
+    },
+    Dead {
+        what: "refresh tokens of another service",
+        table: "imported_refresh_tokens",
+        end: "expires_at",
         only: "true",
         after: TimeDelta::days(7),
     },

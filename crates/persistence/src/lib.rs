@@ -6,9 +6,9 @@
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
-//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; `encryption`
-//! keeps some values encrypted; [`migrations`] brings a database up to date; [`backup`] is what backups and restores need
-//! beside `pg_dump`. `schema` is generated.
+//! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner`
+//! takes away what is long dead; `encryption` keeps some values encrypted; [`migrations`] brings a database up to date;
+//! [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -33,6 +33,7 @@ mod directory;
 mod encryption;
 mod health;
 mod idempotency;
+mod imports;
 mod inspection;
 pub mod migrations;
 mod notes;
@@ -42,6 +43,7 @@ mod revocations;
 mod second_factors;
 mod service_keys;
 mod sessions;
+mod supabase;
 mod sync;
 mod throttle;
 mod timelines;
@@ -59,6 +61,7 @@ pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
 pub use encryption::{KeyStanding, KeyUse, PgEncryption, Reencryption};
 pub use health::PgHealth;
+pub use imports::PgImports;
 pub use inspection::PgInspection;
 pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;
@@ -69,6 +72,7 @@ pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use second_factors::PgSecondFactors;
 pub use service_keys::PgServiceKeys;
 pub use sessions::PgSessions;
+pub use supabase::{PgSupabase, SupabaseError};
 pub use sync::{PgSyncEvents, Signals};
 pub use throttle::PgThrottle;
 pub use timelines::PgTimelines;

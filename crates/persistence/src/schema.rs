@@ -100,6 +100,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_identities (user_id, provider, provider_id) {
+        user_id -> Text,
+        provider -> Text,
+        provider_id -> Text,
+        created_at -> Nullable<Timestamptz>,
+        last_sign_in_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    imported_refresh_tokens (user_id, digest) {
+        user_id -> Text,
+        digest -> Text,
+        session_id -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        not_after -> Nullable<Timestamptz>,
+        second_factor -> Bool,
+        taken_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     mail_outbox (id) {
         id -> Text,
         user_id -> Text,
@@ -291,6 +314,8 @@ diesel::table! {
 diesel::joinable!(billing_closings -> users (user_id));
 diesel::joinable!(billing_history -> users (user_id));
 diesel::joinable!(bridge_tokens -> users (user_id));
+diesel::joinable!(imported_identities -> users (user_id));
+diesel::joinable!(imported_refresh_tokens -> users (user_id));
 diesel::joinable!(mail_outbox -> users (user_id));
 diesel::joinable!(one_time_tokens -> users (user_id));
 diesel::joinable!(recovery_codes -> users (user_id));
@@ -315,6 +340,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     billing_history,
     bridge_tokens,
     idempotency_keys,
+    imported_identities,
+    imported_refresh_tokens,
     mail_outbox,
     mail_requests,
     one_time_tokens,

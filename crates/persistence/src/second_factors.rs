@@ -126,6 +126,13 @@ impl SecondFactorRepository for PgUnitOfWork {
     }
 }
 
+/// Writes the factors of accounts that are new, and have none.
+pub(crate) async fn add_all(unit: &mut PgUnitOfWork, factors: &[&SecondFactor]) -> Result<(), StoreError> {
+    let rows: Vec<Row> = factors.iter().map(|factor| Row::from(*factor)).collect();
+    step!(unit, connection => diesel::insert_into(second_factors::table).values(rows).execute(connection))?;
+    Ok(())
+}
+
 async fn forget_codes(unit: &mut PgUnitOfWork, user: &UserId) -> Result<(), StoreError> {
     step!(unit, connection => diesel::delete(recovery_codes::table)
         .filter(recovery_codes::user_id.eq(user.as_str()))

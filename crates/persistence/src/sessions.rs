@@ -37,9 +37,11 @@ WITH ended AS (
 )
 SELECT id, pg_notify('subtle_revocations', 's:' || id) FROM ended";
 
-/// Ends all sessions of a user but one, or all.
+/// Ends all sessions of a user but one, or all. Those of another service that wait to be taken over end too.
 const REVOKE_ALL_BUT: &str = "
-WITH ended AS (
+WITH forgotten AS (
+    DELETE FROM imported_refresh_tokens WHERE user_id = $3 AND taken_at IS NULL
+), ended AS (
     UPDATE sessions SET revoked_at = $1, revoked_reason = $2
     WHERE user_id = $3 AND id IS DISTINCT FROM $4 AND revoked_at IS NULL
     RETURNING id

@@ -11,9 +11,9 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
     ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, FieldCipher,
-    IdempotencyKeys, NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository,
-    ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository, ThrottleRepository,
-    UnitOfWork, UsageRepository, UserRepository,
+    IdempotencyKeys, ImportRepository, NoteRepository, OneTimeRepository, OutboxRepository,
+    SecondFactorRepository, ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository,
+    ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -217,6 +217,10 @@ impl UnitOfWork for PgUnitOfWork {
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyKeys {
+        self
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
         self
     }
 

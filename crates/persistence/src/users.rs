@@ -15,8 +15,8 @@ use subtle_domain::user::User;
 
 use crate::encryption::AVATAR_URL;
 use crate::schema::{
-    admin_notes, bridge_tokens, mail_outbox, mail_requests, one_time_tokens, recovery_codes, second_factors,
-    sync_logs, sync_places, user_activity, users,
+    admin_notes, bridge_tokens, idempotency_keys, imported_identities, mail_outbox, mail_requests,
+    one_time_tokens, recovery_codes, second_factors, sync_logs, sync_places, user_activity, users,
 };
 use crate::unit_of_work::PgUnitOfWork;
 use crate::user_row::{UserRow, lower};
@@ -72,6 +72,28 @@ struct NewRow<'a> {
     state: State<'a>,
 }
 
+impl<'a> NewRow<'a> {
+    fn of(new: &'a NewUser, cipher: &dyn FieldCipher) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: new.user.id.as_str(),
+            password_hash: new.hash.expose(),
+            created_at: new.user.created_at,
+            state: State::of(&new.user, cipher)?,
+        })
+    }
+}
+
+/// Makes accounts; names those that were made.
+pub(crate) async fn add_all(unit: &mut PgUnitOfWork, new: &[&NewUser]) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<NewRow<'_>> =
+        new.iter().map(|new| NewRow::of(new, unit.cipher())).collect::<Result<_, _>>()?;
+    step!(unit, connection => diesel::insert_into(users::table)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .returning(users::id)
+        .get_results(connection))
+}
+
 /// A row that the caller holds a lock on, or believes to, is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no such account")]
@@ -85,12 +107,7 @@ fn exactly_one(rows: usize) -> Result<(), StoreError> {
 #[async_trait]
 impl UserRepository for PgUnitOfWork {
     async fn add(&mut self, new: &NewUser) -> Result<bool, StoreError> {
-        let row = NewRow {
-            id: new.user.id.as_str(),
-            password_hash: new.hash.expose(),
-            created_at: new.user.created_at,
-            state: State::of(&new.user, self.cipher())?,
-        };
+        let row = NewRow::of(new, self.cipher())?;
         let added = step!(self, connection => diesel::insert_into(users::table)
             .values(row)
             .on_conflict_do_nothing()
@@ -187,6 +204,12 @@ impl UserRepository for PgUnitOfWork {
         step!(self, connection => diesel::delete(second_factors::table.find(id)).execute(connection))?;
         step!(self, connection => diesel::delete(recovery_codes::table)
             .filter(recovery_codes::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(imported_identities::table)
+            .filter(imported_identities::user_id.eq(id))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(idempotency_keys::table)
+            .filter(idempotency_keys::caller.eq(format!("user:{id}")))
             .execute(connection))?;
         // One that is being answered waits for this unit of work, and goes with its answer: there is nobody to write to any more.
         let request = diesel::alias!(mail_requests as request);

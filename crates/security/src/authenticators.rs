@@ -11,7 +11,7 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Authenticators, Enrolment, RightCode};
 use subtle_domain::second_factor::{EncryptedSecret, TotpStep};
-use subtle_domain::token::{OneTimeCode, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
+use subtle_domain::token::{ForeignSecret, OneTimeCode, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::encryption::Cipher;
@@ -73,6 +73,12 @@ impl Authenticators for TotpAuthenticators {
             secret: TotpSecret::new(shown),
             encrypted: self.encrypt(user, &secret),
         }
+    }
+
+    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<EncryptedSecret> {
+        let secret = Secret::try_from_base32(secret.expose()).ok()?;
+        totp(secret.as_bytes())?;
+        Some(self.encrypt(user, secret.as_bytes()))
     }
 
     fn check(
@@ -179,6 +185,22 @@ mod tests {
         let reencrypted =
             both.check(&user("ada"), &enrolment.encrypted, &code, NOW).unwrap().reencrypted.unwrap();
         assert_eq!(by(NEW).check(&user("ada"), &reencrypted, &code, NOW).unwrap().reencrypted, None);
+    }
+
+    #[test]
+    fn the_secret_of_another_service_is_kept_if_an_app_could_have_it() {
+        let ours = by(OLD);
+        // The secret of RFC 6238, appendix B.
+        let theirs = ForeignSecret::new("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let sealed = ours.adopt(&user("ada"), &theirs).unwrap();
+        let at = Timestamp::from_timestamp(59, 0).unwrap();
+        assert!(ours.check(&user("ada"), &sealed, &OneTimeCode::new("287082"), at).is_some());
+        assert!(ours.check(&user("bob"), &sealed, &OneTimeCode::new("287082"), at).is_none());
+        for unfit in
+            ["", "GEZDGNBV", "no base32 at all!", r#"{"key_id":"k","alg":"aes-gcm-hkdf","data":"eA=="}"#]
+        {
+            assert_eq!(ours.adopt(&user("ada"), &ForeignSecret::new(unfit)), None, "{unfit}");
+        }
     }
 
     #[test]

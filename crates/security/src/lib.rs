@@ -6,10 +6,10 @@
 //! shown by `Debug`.
 //!
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
-//! opens refresh tokens, [`bridge`] those of the hand-off, [`one_time`] makes the tokens in letters, [`challenges`] those of sign-ins in
-//! two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes the secrets of programs, [`audit_proof`] proves
-//! the audit trail; [`fields`] encrypts values of the database; [`passwords`] hashes, [`checksum`] files; [`ids`] and [`clock`] stand for
-//! chance and time.
+//! opens refresh tokens, [`bridge`] those of the hand-off, [`imported`] knows those of another service, [`one_time`] makes the tokens in
+//! letters, [`challenges`] those of sign-ins in two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes
+//! the secrets of programs, [`audit_proof`] proves the audit trail; [`fields`] encrypts values of the database; [`passwords`] hashes,
+//! [`checksum`] files; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
 
@@ -24,6 +24,7 @@ mod encryption;
 pub mod fields;
 mod hex;
 pub mod ids;
+pub mod imported;
 pub mod one_time;
 pub mod passwords;
 mod random;
@@ -40,6 +41,7 @@ pub use checksum::Checksum;
 pub use clock::SystemClock;
 pub use fields::{AesFieldCipher, EncryptionKeys, InvalidEncryptionKeys, UnfitFieldCipher};
 pub use ids::CuidGenerator;
+pub use imported::MacImportedTokens;
 pub use one_time::MacOneTimeTokens;
 pub use passwords::{BcryptHasher, HasherSettings, UnfitHasher};
 pub use refresh::MacRefreshTokens;

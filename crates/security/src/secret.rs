@@ -15,6 +15,7 @@ const ACCESS: &[u8] = b"subtle access token ed25519 seed v1";
 const REFRESH: &[u8] = b"subtle refresh token mac root v1";
 const ONE_TIME: &[u8] = b"subtle one-time token mac root v1";
 const CHALLENGE: &[u8] = b"subtle sign-in challenge mac v1";
+const IMPORTED: &[u8] = b"subtle imported refresh token mac v1";
 /// Older than the word: what was encrypted depends on these bytes.
 const ENCRYPTION: &[u8] = b"subtle sealing aes-256-gcm key v1";
 const AUDIT_ROW: &[u8] = b"subtle audit row mac v1";
@@ -71,6 +72,8 @@ pub(crate) struct Keys {
     pub(crate) one_time_root: [u8; 32],
     /// Authenticates challenges of sign-ins in two steps.
     pub(crate) challenge_mac: [u8; 32],
+    /// Makes what is kept of another service's refresh tokens.
+    pub(crate) imported_mac: [u8; 32],
     /// Encrypts what must be read again.
     pub(crate) encryption: [u8; 32],
     /// Authenticates rows of the audit trail.
@@ -92,6 +95,7 @@ impl Keys {
             refresh_root: key(REFRESH)?,
             one_time_root: key(ONE_TIME)?,
             challenge_mac: key(CHALLENGE)?,
+            imported_mac: key(IMPORTED)?,
             encryption: key(ENCRYPTION)?,
             audit_mac: key(AUDIT_ROW)?,
             audit_seed: key(AUDIT_SEAL)?,

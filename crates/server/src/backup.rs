@@ -7,11 +7,13 @@ mod progress;
 mod restore;
 mod rotation;
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use subtle_domain::Timestamp;
-use subtle_domain::ports::Clock as _;
+use subtle_domain::ports::{Clock as _, StoreError};
 use subtle_persistence::PoolOptions;
 use subtle_persistence::backup::{Siblings, Snapshot};
 use subtle_security::SystemClock;
@@ -26,6 +28,8 @@ pub(crate) use restore::{RestoreTask, restore};
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::Settings;
+
+type StoreResult<T> = Result<T, StoreError>;
 
 /// What to back up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,12 @@ fn make(
     let mut draft = path.as_os_str().to_owned();
     draft.push(".partial");
     let draft = PathBuf::from(draft);
+    // For its owner's eyes alone: there are addresses and hashes in it.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(BackupError::Draft(draft)),
+        made => drop(made.map_err(io_error("make", &draft))?),
+    }
     let written = write(runtime, options, &draft, now).and_then(|manifest| {
         fs::rename(&draft, path).map_err(io_error("move the backup to", path))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -128,7 +138,8 @@ fn told(task: &BackupTask, path: &Path, manifest: &Manifest, removed: &[PathBuf]
     std::iter::once(made).chain(removed).collect()
 }
 
-/// Makes a sibling of what a backup holds, and holds it against the manifest. What was made is left to the caller, also on failure.
+/// Makes a sibling of what a backup holds, and holds it against the manifest. What was made is left to the caller, also on failure. Tells
+/// what could not be carried over.
 fn fill(
     runtime: &Runtime,
     siblings: &mut Siblings,
@@ -136,11 +147,17 @@ fn fill(
     path: &Path,
     manifest: &Manifest,
     progress: &mut Progress,
-) -> Result<(), BackupError> {
-    runtime.block_on(siblings.create(name))?;
+) -> Result<Vec<String>, BackupError> {
+    let (owner, lost, missing) = runtime.block_on(async {
+        if manifest.roles.iter().any(|role| role == "subtle_user") {
+            siblings.ensure_role().await?;
+        }
+        let (owner, lost) = (siblings.other_owner().await?, siblings.create(name).await?);
+        StoreResult::Ok((owner, lost, siblings.missing(&manifest.roles).await?))
+    })?;
     let options = siblings.options(name);
     progress.begin("restoring", Some(manifest.tables()));
-    programs::restore(&options, path, progress)?;
+    programs::restore(&options, path, owner.as_deref(), missing.is_empty(), progress)?;
     progress.begin("comparing", None);
     let restored = runtime.block_on(async {
         let snapshot = Snapshot::take(&options).await?;
@@ -148,5 +165,11 @@ fn fill(
         snapshot.close().await.map(|()| figures)
     })?;
     let differences = manifest.differences(&restored);
-    if differences.is_empty() { Ok(()) } else { Err(BackupError::Differs(differences)) }
+    if !differences.is_empty() {
+        return Err(BackupError::Differs(differences));
+    }
+    let lost = lost.into_iter().map(|name| format!("the setting {name} of the database could not be copied"));
+    let missing =
+        missing.into_iter().map(|role| format!("there is no role {role}: nothing was granted to anybody"));
+    Ok(lost.chain(missing).collect())
 }

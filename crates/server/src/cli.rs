@@ -11,8 +11,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::audit::AuditTask;
 use crate::backup::{BackupTask, RestoreTask};
+use crate::import::{FROM_VARIABLE, ImportTask};
 use crate::migrate::MigrateTask;
-use crate::settings::{FILE_VARIABLE, Privacy, Setting, TABLE};
+use crate::settings::{DatabaseUrl, FILE_VARIABLE, Privacy, Setting, TABLE};
 
 const ABOUT: &str = "Accounts and sessions behind an AI product, on PostgreSQL";
 const ORDER: &str = "Every setting is a flag, an environment variable and a key of subtle.toml (rate_limit = \"off\"); \
@@ -34,6 +35,7 @@ pub(crate) enum Task {
     Migrate(MigrateTask),
     CreateAdmin { email: String },
     Audit(AuditTask),
+    Import(ImportTask),
     Backup(BackupTask),
     Restore(RestoreTask),
     Doctor { json: bool },
@@ -85,6 +87,7 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
         "audit" => audit_task(matches),
+        "import" => import_task(matches),
         "backup" => Task::Backup(BackupTask {
             output: matches.get_one("output").cloned().unwrap_or_default(),
             verify: matches.get_flag("verify"),
@@ -116,6 +119,18 @@ fn audit_task(matches: &ArgMatches) -> Task {
     })
 }
 
+/// There is one service to import from.
+fn import_task(matches: &ArgMatches) -> Task {
+    let own = matches.subcommand_matches("supabase").unwrap_or(matches);
+    let is_set = |name| own.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default();
+    let from = own.try_get_one::<String>("from").ok().flatten();
+    Task::Import(ImportTask {
+        from: from.map(|url| DatabaseUrl::new(url.clone())),
+        dry_run: is_set("dry-run"),
+        json: is_set("json"),
+    })
+}
+
 fn config(matches: &ArgMatches) -> Option<PathBuf> {
     matches.try_get_one("config").ok().flatten().cloned()
 }
@@ -143,6 +158,7 @@ fn command() -> Command {
     root.subcommand(with_settings(migrate(), near_database))
         .subcommand(with_settings(create_admin(), near_passwords))
         .subcommand(with_settings(audit(near_database), near_database))
+        .subcommand(import(near_database))
         .subcommand(with_settings(backup(), near_database))
         .subcommand(with_settings(restore(), near_database))
         .subcommand(with_settings(doctor(), near_database))
@@ -200,6 +216,20 @@ fn audit(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
         .subcommand_required(true)
         .subcommand(with_settings(verify, shown))
         .subcommand(with_settings(head, shown))
+}
+
+fn import(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
+    let supabase = Command::new("supabase")
+        .about("Takes over the accounts of a Supabase project, with their passwords and live sessions")
+        .arg(Arg::new("from").long("from").value_name("URL").help(format!(
+            "The project's database: postgres://… [{FROM_VARIABLE}, where others on this machine do not see its password]"
+        )))
+        .arg(switch("dry-run").help("Only tell what would become of each account"))
+        .arg(switch("json").help("Tell it as a line of JSON, with the identifier of every account it speaks of"));
+    Command::new("import")
+        .about("Takes over the accounts of another service")
+        .subcommand_required(true)
+        .subcommand(with_settings(supabase, shown))
 }
 
 fn backup() -> Command {
@@ -363,6 +393,16 @@ mod tests {
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
         assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
+        let imported = |line| match invocation(line).task {
+            Task::Import(task) => (task.from.map(|url| url.expose().to_owned()), task.dry_run, task.json),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(imported("subtle import supabase"), (None, false, false));
+        let given = Some("postgres://x".to_owned());
+        assert_eq!(
+            imported("subtle import supabase --from postgres://x --dry-run --json"),
+            (given, true, true)
+        );
         assert!(matches!(invocation("subtle health --listen [::]:1").task, Task::Health));
         let kept = BackupTask { output: "f".into(), verify: true, keep: Some(7), json: false };
         let backup = invocation("subtle backup --output f --verify --keep 7").task;
@@ -382,6 +422,7 @@ mod tests {
             ("subtle sreve", "serve"),
             ("subtle --listen", "--listen <ADDRESS>"),
             ("subtle migrate --status --revert", "--revert"),
+            ("subtle import", "supabase"),
             ("subtle create-admin --password-stdin", "--email <ADDRESS>"),
             ("subtle create-admin --email a@b.example", "--password-stdin"),
             ("subtle --bcrypt-cost 5 --bcrypt-cost 6", "--bcrypt-cost"),

@@ -15,6 +15,7 @@ use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
 use crate::encryption::EncryptionError;
 use crate::health::Unready;
+use crate::import::ImportFailure;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
 use crate::settings::SettingError;
@@ -59,6 +60,8 @@ pub(crate) enum Failure {
     Audit(#[from] AuditError),
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
+    #[error(transparent)]
+    Import(#[from] ImportFailure),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the server failed")]
@@ -78,7 +81,9 @@ impl Failure {
         // There is nobody to tell when this fails.
         let _told = writeln!(io::stderr(), "subtle: {}", with_sources(self));
         match self {
-            Self::Usage(_) | Self::Setting(_) => ExitCode::from(2),
+            Self::Usage(_)
+            | Self::Setting(_)
+            | Self::Import(ImportFailure::NoUrl | ImportFailure::Url(_)) => ExitCode::from(2),
             Self::Audit(AuditError::Broken(_)) | Self::Encryption(EncryptionError::Left(_)) => {
                 ExitCode::from(3)
             }
@@ -98,6 +103,7 @@ impl Failure {
             | Self::Backup(_)
             | Self::Audit(_)
             | Self::Encryption(_)
+            | Self::Import(_)
             | Self::Listen { .. }
             | Self::Server(_)
             | Self::Runtime(_)

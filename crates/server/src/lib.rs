@@ -3,8 +3,8 @@
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
 //! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database`, `secrets` and `encryption` find what is
-//! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health`, `encryption` and
-//! `audit` are the commands; `logging` and `failure` are how
+//! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `import`, `backup`, `doctor`, `health`,
+//! `encryption` and `audit` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -17,6 +17,7 @@ mod doctor;
 mod encryption;
 mod failure;
 mod health;
+mod import;
 mod logging;
 mod migrate;
 mod secrets;
@@ -51,7 +52,9 @@ fn run(
     if matches!(invocation.task, Task::OpenApi) {
         return print(&subtle_http::openapi_document());
     }
-    let settings = Settings::read(&Given::gather(invocation.flags, invocation.config, environment)?)?;
+    let environment: Vec<_> = environment.into_iter().collect();
+    let settings =
+        Settings::read(&Given::gather(invocation.flags, invocation.config, environment.iter().cloned())?)?;
     logging::start(&settings);
     match invocation.task {
         Task::Serve => serve::serve(&settings),
@@ -63,6 +66,7 @@ fn run(
         Task::Doctor { json } => doctor::doctor(&settings, json),
         Task::Encryption { json } => encryption::encryption(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
+        Task::Import(task) => import::import(&settings, &task.or_from(&environment)),
         Task::OpenApi => Ok(()),
     }
 }

@@ -11,14 +11,15 @@ use subtle_domain::quota::TierLimits;
 use subtle_domain::session::SessionPolicy;
 use subtle_persistence::{
     ActivityWriter, Database, InvalidUrl, PgAccounts, PgActivityLog, PgAuditSealer, PgAuditTrail, PgBilling,
-    PgBridges, PgDirectory, PgHealth, PgInspection, PgNotes, PgOneTimeRecords, PgOutbox, PgSecondFactors,
-    PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgThrottle, PgTimelines, PgUsageLog, PgUsageReports,
-    PoolOptions, RevocationFeed, RevocationList, UsageWriters,
+    PgBridges, PgDirectory, PgHealth, PgImports, PgInspection, PgNotes, PgOneTimeRecords, PgOutbox,
+    PgSecondFactors, PgServiceKeys, PgSessions, PgStore, PgSyncEvents, PgThrottle, PgTimelines, PgUsageLog,
+    PgUsageReports, PoolOptions, RevocationFeed, RevocationList, UsageWriters,
 };
 use subtle_security::{
     AccessTokenSettings, BcryptHasher, CuidGenerator, HasherSettings, JwtAccessTokens, MacAuditProof,
-    MacChallenges, MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomBridgeTokens, RandomServiceKeys,
-    SystemClock, TotpAuthenticators, UnfitAccessTokens, UnfitAuditProof, UnfitAuthenticators, UnfitHasher,
+    MacChallenges, MacImportedTokens, MacOneTimeTokens, MacRefreshTokens, MasterSecrets, RandomBridgeTokens,
+    RandomServiceKeys, SystemClock, TotpAuthenticators, UnfitAccessTokens, UnfitAuditProof,
+    UnfitAuthenticators, UnfitHasher,
 };
 
 use crate::encryption::{self, EncryptionError};
@@ -117,6 +118,8 @@ pub(crate) fn wire(
         authenticators: Arc::new(TotpAuthenticators::new(secrets, &settings.issuer)?),
         challenges: Arc::new(MacChallenges::new(secrets)),
         second_factors: Arc::new(PgSecondFactors::new(database.clone())),
+        imports: Arc::new(PgImports::new(database.clone())),
+        imported_tokens: Arc::new(MacImportedTokens::new(secrets)),
         outbox: Arc::new(PgOutbox::new(database.clone())),
         audit_trail: Arc::new(PgAuditTrail::new(database.clone())),
         inspection: Arc::new(PgInspection::new(database.clone())),

@@ -2,6 +2,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::activity::RecordedActivity;
 use subtle_domain::audit::{AuditQuery, RecordedAudit};
 use subtle_domain::billing::{BillingQuery, BillingRecord};
+use subtle_domain::import::ForeignIdentity;
 use subtle_domain::ports::StoreError;
 use subtle_domain::session::Session;
 use subtle_domain::sync::{Place, PlacedEvent};
@@ -16,7 +17,7 @@ fn together(part: ExportPart) -> u32 {
     match part {
         ExportPart::Sync | ExportPart::SyncOfOthers => 16,
         ExportPart::Activity | ExportPart::Audit => 50,
-        ExportPart::Sessions | ExportPart::Usage | ExportPart::Billing => 500,
+        ExportPart::Sessions | ExportPart::Identities | ExportPart::Usage | ExportPart::Billing => 500,
     }
 }
 
@@ -25,6 +26,8 @@ fn together(part: ExportPart) -> u32 {
 pub enum ExportPart {
     /// Sessions, ended ones too.
     Sessions,
+    /// By which providers they signed in at the service that they moved here from.
+    Identities,
     /// What happened on the account.
     Activity,
     /// Usage.
@@ -41,8 +44,9 @@ pub enum ExportPart {
 
 impl ExportPart {
     /// All of them, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sessions,
+        Self::Identities,
         Self::Activity,
         Self::Usage,
         Self::Billing,
@@ -57,6 +61,7 @@ impl ExportPart {
 #[expect(missing_docs, reason = "each is a row of the part of its name")]
 pub enum ExportRow {
     Session(Box<Session>),
+    Identity(ForeignIdentity),
     Activity(RecordedActivity),
     Usage(UsageRow),
     Billing(BillingRecord),
@@ -105,6 +110,11 @@ pub async fn export_part(
         ExportPart::Sessions => rows(ports.sessions.begun(user, after, reach).await?, |session| {
             ((session.created_at, session.id.to_string()), ExportRow::Session(Box::new(session)))
         }),
+        ExportPart::Identities => {
+            // Few enough to be a page, whatever they are.
+            let identities = ports.imports.identities(user).await?;
+            return Ok(Page { items: identities.into_iter().map(ExportRow::Identity).collect(), next: None });
+        }
         ExportPart::Activity => rows(ports.timelines.activity(user, after, reach).await?, |row| {
             ((row.at, row.id.clone()), ExportRow::Activity(row))
         }),
@@ -185,6 +195,26 @@ mod tests {
             .returning(|_, _, _| Ok((0..51).map(row).collect()));
         let page = export_part(&mocks.ports(), &fresh(), ExportPart::Activity, None).await.unwrap();
         assert_eq!((page.items.len(), page.next), (50, Some((row(49).at, "a49".to_owned()))));
+    }
+
+    #[tokio::test]
+    async fn identities_of_another_service_are_in_it() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.revocations.expect_covers().return_const(false);
+        let google = ForeignIdentity {
+            provider: "google".to_owned(),
+            provider_id: "1".to_owned(),
+            created_at: None,
+            last_sign_in_at: Some(NOW),
+        };
+        let known = google.clone();
+        mocks
+            .imports
+            .expect_identities()
+            .withf(|user| *user == ada().id)
+            .returning(move |_| Ok(vec![known.clone()]));
+        let page = export_part(&mocks.ports(), &fresh(), ExportPart::Identities, None).await.unwrap();
+        assert_eq!((page.items, page.next), (vec![ExportRow::Identity(google)], None));
     }
 
     #[tokio::test]

@@ -1,12 +1,14 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityAction;
+use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::{Revocation, StoreError};
 use subtle_domain::second_factor::Assurance;
-use subtle_domain::session::{ClientInfo, RefreshDecision, RevocationReason, Session};
+use subtle_domain::session::{ClientInfo, Generation, RefreshDecision, RevocationReason, Session};
 use subtle_domain::throttle::RetryAfter;
-use subtle_domain::token::RefreshToken;
+use subtle_domain::token::{PresentedRefreshToken, RefreshToken};
 use subtle_domain::user::User;
 
+use super::take_over::take_over;
 use super::{SignedIn, signed_in};
 use crate::{AccountLimit, Ports};
 
@@ -27,17 +29,46 @@ pub enum RefreshError {
     Store(#[from] StoreError),
 }
 
-/// Exchanges a refresh token for its successor and an access token.
+/// Exchanges a refresh token for its successor and an access token. One that another service gave out, and that came along with an
+/// imported account, is exchanged for the first of a session of ours.
 ///
 /// However many present the same token at once, the session steps forward once and all get the same successor.
 pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<SignedIn, RefreshError> {
     let now = ports.clock.now();
-    let presented = ports.refresh_tokens.open(token).ok_or(RefreshError::Invalid)?;
+    match ports.refresh_tokens.open(token) {
+        Some(presented) => exchange(ports, &presented.into(), client, now).await,
+        None => take_over(ports, token, client, now).await,
+    }
+}
+
+/// A refresh token that is presented.
+pub(super) struct Presented {
+    pub(super) user_id: UserId,
+    pub(super) session_id: SessionId,
+    pub(super) generation: Generation,
+    /// What it says of itself and is to be checked; nothing where it was found by its digest.
+    pub(super) unchecked: Option<PresentedRefreshToken>,
+}
+
+impl From<PresentedRefreshToken> for Presented {
+    fn from(token: PresentedRefreshToken) -> Self {
+        let (user_id, session_id) = (token.user_id.clone(), token.session_id.clone());
+        Self { user_id, session_id, generation: token.generation, unchecked: Some(token) }
+    }
+}
+
+pub(super) async fn exchange(
+    ports: &Ports,
+    presented: &Presented,
+    client: &ClientInfo,
+    now: Timestamp,
+) -> Result<SignedIn, RefreshError> {
     let mut counted = false;
     loop {
         let found = ports.sessions.find(&presented.user_id, &presented.session_id).await?;
         let (session, user) = found.ok_or(RefreshError::Invalid)?;
-        if !ports.refresh_tokens.is_authentic(&presented, &session.salt) {
+        let is_ours = |token| ports.refresh_tokens.is_authentic(token, &session.salt);
+        if !presented.unchecked.as_ref().is_none_or(is_ours) {
             return Err(RefreshError::Invalid);
         }
         // Counted once the token is known to be ours: a forged one can't use up somebody's share.

@@ -2,13 +2,14 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::ports::{Revocation, StoreError};
 use subtle_domain::session::{ClientInfo, RevocationReason};
 
+use super::take_over::waiting;
 use crate::Ports;
 
 /// Ends the session of a refresh token, of whichever generation. A token that is none, or whose session is over, is as good as
 /// signed out.
 pub async fn sign_out(ports: &Ports, token: &str, client: &ClientInfo) -> Result<(), StoreError> {
     let now = ports.clock.now();
-    let Some(presented) = ports.refresh_tokens.open(token) else { return Ok(()) };
+    let Some(presented) = ports.refresh_tokens.open(token) else { return forget(ports, token).await };
     let found = ports.sessions.find(&presented.user_id, &presented.session_id).await?;
     let Some((session, user)) = found else { return Ok(()) };
     if !ports.refresh_tokens.is_authentic(&presented, &session.salt) {
@@ -21,11 +22,19 @@ pub async fn sign_out(ports: &Ports, token: &str, client: &ClientInfo) -> Result
     Ok(())
 }
 
+/// A session of another service that was never taken over waits no longer.
+async fn forget(ports: &Ports, token: &str) -> Result<(), StoreError> {
+    match waiting(ports, token).await? {
+        Some(session) => ports.imports.forget(&session.user_id, &session.id).await,
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_ports::{self, NOW, ada, session};
-    use subtle_domain::token::PresentedRefreshToken;
+    use subtle_domain::token::{PresentedRefreshToken, TokenDigest};
 
     fn presenting(mocks: &mut test_ports::Mocks, authentic: bool) {
         mocks.refresh_tokens.expect_open().returning(|_| {
@@ -76,6 +85,22 @@ mod tests {
     async fn what_is_no_token_needs_no_sign_out() {
         let mut mocks = test_ports::Mocks::default();
         mocks.refresh_tokens.expect_open().returning(|_| None);
+        mocks.imported_tokens.expect_digests().returning(|_| Vec::new());
         sign_out(&mocks.ports(), "nonsense", &ClientInfo::default()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_session_of_another_service_waits_no_longer() {
+        let mut mocks = test_ports::Mocks::default();
+        mocks.refresh_tokens.expect_open().returning(|_| None);
+        mocks.imported_tokens.expect_digests().returning(|_| vec![TokenDigest::new("digest of old")]);
+        mocks.imports.expect_session().returning(|_| Ok(Some(test_ports::waiting())));
+        mocks
+            .imports
+            .expect_forget()
+            .withf(|user, id| *user == ada().id && *id == test_ports::waiting().id)
+            .times(1)
+            .returning(|_, _| Ok(()));
+        sign_out(&mocks.ports(), "old", &ClientInfo::default()).await.unwrap();
     }
 }

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::{
-    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys,
+    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, ImportRepository,
     MockActivityRepository, MockAuditLog, MockBillingRepository, MockBridgeRepository, MockIdempotencyKeys,
-    MockNoteRepository, MockOneTimeRepository, MockOutboxRepository, MockSecondFactorRepository,
-    MockServiceKeyRepository, MockSessionRepository, MockSyncRepository, MockThrottleRepository,
-    MockUsageRepository, MockUserRepository, NoteRepository, OneTimeRepository, OutboxRepository,
-    SecondFactorRepository, ServiceKeyRepository, SessionRepository, StoreError, SyncRepository,
-    ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
+    MockImportRepository, MockNoteRepository, MockOneTimeRepository, MockOutboxRepository,
+    MockSecondFactorRepository, MockServiceKeyRepository, MockSessionRepository, MockSyncRepository,
+    MockThrottleRepository, MockUsageRepository, MockUserRepository, NoteRepository, OneTimeRepository,
+    OutboxRepository, SecondFactorRepository, ServiceKeyRepository, SessionRepository, StoreError,
+    SyncRepository, ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 
 /// A unit of work over mocks, which tells whether it was committed.
@@ -44,6 +44,8 @@ pub struct MockUnit {
     pub service_keys: MockServiceKeyRepository,
     /// Its keys of repeated requests.
     pub idempotency: MockIdempotencyKeys,
+    /// Its accounts of another service.
+    pub imports: MockImportRepository,
     /// Its audit trail.
     pub audit: MockAuditLog,
     /// Becomes true on commit.
@@ -106,6 +108,10 @@ impl UnitOfWork for MockUnit {
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyKeys {
         &mut self.idempotency
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
+        &mut self.imports
     }
 
     fn audit(&mut self) -> &mut dyn AuditLog {

@@ -5,7 +5,9 @@ use crate::Timestamp;
 use crate::email::EmailAddress;
 use crate::ids::UserId;
 use crate::second_factor::{Challenge, EncryptedSecret, SecondFactor, TotpStep};
-use crate::token::{OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
+use crate::token::{
+    ForeignSecret, OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest, TotpSecret, TotpUri,
+};
 
 /// A new secret, as it is shown and as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct RightCode {
 pub trait Authenticators: Send + Sync {
     /// A new secret of 160 bits (RFC 4226, 4) for an account of that address.
     fn enrol(&self, user: &UserId, email: &EmailAddress) -> Enrolment;
+    /// Keeps the secret that another service shares with a user's app, in base32; `None` if it is none.
+    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<EncryptedSecret>;
     /// Whether a user's code is right at `now`, or was in the half minute before or after (RFC 6238, 5.2).
     fn check(
         &self,

@@ -3,9 +3,9 @@ use std::error::Error;
 use async_trait::async_trait;
 
 use super::{
-    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, NoteRepository,
-    OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository, SessionRepository,
-    SyncRepository, ThrottleRepository, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, BillingRepository, BridgeRepository, IdempotencyKeys, ImportRepository,
+    NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository, ServiceKeyRepository,
+    SessionRepository, SyncRepository, ThrottleRepository, UsageRepository, UserRepository,
 };
 
 /// Why the store did not do as it was asked. That something is not there is no error but a `None`.
@@ -72,6 +72,8 @@ pub trait UnitOfWork: Send {
     fn service_keys(&mut self) -> &mut dyn ServiceKeyRepository;
     /// Keys of repeated requests.
     fn idempotency(&mut self) -> &mut dyn IdempotencyKeys;
+    /// Accounts of another service.
+    fn imports(&mut self) -> &mut dyn ImportRepository;
     /// The audit trail.
     fn audit(&mut self) -> &mut dyn AuditLog;
     /// Makes all of it so.

@@ -151,7 +151,8 @@ pub(super) async fn login(
 /// Exchange a refresh token.
 ///
 /// Gives the next refresh token and an access token. The same token presented again within some seconds gets the same answer,
-/// so parallel tabs and lost answers sign nobody out; presented later, it ends the session.
+/// so parallel tabs and lost answers sign nobody out; presented later, it ends the session. A refresh token of the service that the
+/// account was moved here from is taken as well, once: its session goes on here.
 #[utoipa::path(
     operation_id = "refresh",
     tag = "auth",

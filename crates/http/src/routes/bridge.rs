@@ -13,6 +13,7 @@ use super::auth::AuthResponse;
 use super::dto::time;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Client, Json, TokenLimit, document};
+use crate::turns::Turns;
 
 /// Most bytes of what is handed over.
 const MOST_DATA: usize = 16_384;
@@ -98,8 +99,10 @@ pub(super) async fn issue(
     caller: Authenticated,
     _counted: TokenLimit,
     ports: Data<Ports>,
+    turns: Data<Turns>,
     body: Json<BridgeRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.user_id.as_str()).await?;
     let mut errors = FieldErrors::default();
     let challenge = body.0.code_challenge.as_deref().map(CodeChallenge::parse).transpose();
     let challenge = errors.take("codeChallenge", challenge);
@@ -127,10 +130,12 @@ pub(super) async fn issue(
 pub(super) async fn redeem(
     _counted: TokenLimit,
     ports: Data<Ports>,
+    turns: Data<Turns>,
     client: Client,
     body: Json<RedeemRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let RedeemRequest { token, code_verifier: verifier } = body.0;
+    let _turn = Turns::take(&turns, &token).await?;
     let handed = bridge::redeem_bridge(&ports, RedeemBridge { token, verifier, client: client.0 }).await?;
     Ok(HttpResponse::Ok().json(HandedOverResponse::from(handed)))
 }

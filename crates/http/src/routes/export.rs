@@ -8,6 +8,7 @@ use serde::Serialize;
 use subtle_application::accounts::{self, ExportCursor, ExportError, ExportPart, ExportRow};
 use subtle_application::sessions::FreshCaller;
 use subtle_application::{OpenStream, Ports};
+use subtle_domain::import::ForeignIdentity;
 use subtle_domain::throttle::RetryAfter;
 use utoipa::ToSchema;
 
@@ -34,6 +35,8 @@ pub(super) struct ExportDto {
     user: UserDto,
     /// Newest first, as all that follows.
     sessions: Vec<BegunSession>,
+    /// By which providers you signed in at the service that your account was moved here from.
+    identities: Vec<IdentityDto>,
     activity: Vec<ActivityDto>,
     usage: Vec<UsageDto>,
     billing: Vec<RecordDto>,
@@ -43,6 +46,31 @@ pub(super) struct ExportDto {
     sync_of_others: Vec<SyncEventDto>,
     /// What administrators did to the account.
     audit: Vec<DoneDto>,
+}
+
+/// By which provider, and as whom there, somebody signed in at another service.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IdentityDto {
+    #[schema(example = "google")]
+    provider: String,
+    #[schema(example = "117204631875264310984")]
+    provider_id: String,
+    #[schema(format = DateTime, example = "2025-11-25T08:00:00.000Z")]
+    created_at: Option<String>,
+    #[schema(format = DateTime, example = "2026-11-25T08:00:00.000Z")]
+    last_sign_in_at: Option<String>,
+}
+
+impl From<ForeignIdentity> for IdentityDto {
+    fn from(identity: ForeignIdentity) -> Self {
+        Self {
+            provider: identity.provider,
+            provider_id: identity.provider_id,
+            created_at: identity.created_at.map(time),
+            last_sign_in_at: identity.last_sign_in_at.map(time),
+        }
+    }
 }
 
 /// What was done to an account by who may: not by whom, and from where.
@@ -58,7 +86,8 @@ pub(super) struct DoneDto {
 /// Take everything that is held about you.
 ///
 /// One JSON document, sent as it is read. It ends before its closing brace if it could not be read to the end. Asks for a sign-in that
-/// is not old, and ends with the session. Not in it: notes of support, which are theirs, and letters and hand-offs that are under way.
+/// is not old, and ends with the session. Not in it: notes of support, which are theirs, and what is under way: letters, hand-offs,
+/// sessions of another service that were not taken over yet.
 #[utoipa::path(
     operation_id = "exportMe",
     tag = "me",
@@ -142,6 +171,7 @@ impl Writer {
 fn name(part: ExportPart) -> &'static str {
     match part {
         ExportPart::Sessions => "sessions",
+        ExportPart::Identities => "identities",
         ExportPart::Activity => "activity",
         ExportPart::Usage => "usage",
         ExportPart::Billing => "billing",
@@ -155,6 +185,7 @@ fn name(part: ExportPart) -> &'static str {
 fn written(row: ExportRow) -> Option<String> {
     Some(match row {
         ExportRow::Session(session) => json(&BegunSession::from(&*session)),
+        ExportRow::Identity(identity) => json(&IdentityDto::from(identity)),
         ExportRow::Activity(row) => json(&ActivityDto::from(row)),
         ExportRow::Usage(row) => json(&UsageDto::from(row)),
         ExportRow::Billing(record) => json(&RecordDto::from(&record)),

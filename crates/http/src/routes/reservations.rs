@@ -135,7 +135,7 @@ pub(super) async fn reserve(
     Program { by, asked, .. }: Program<QuotaWrite, Repeat<ReserveRequest>>,
 ) -> Result<HttpResponse, ApiError> {
     let new = asked.body.into_reservation()?;
-    let _turn = Turns::take(&turns, &new.user_id).await?;
+    let _turn = Turns::take(&turns, new.user_id.as_str()).await?;
     let held = quotas::reserve(&ports, &by, new, asked.request).await?;
     Ok(HttpResponse::Created().json(ReservationDto::from(&held)))
 }
@@ -206,7 +206,7 @@ pub(super) async fn settle(
         total_cost: Some(told.total_cost),
     };
     let Some(usage) = amounts.into_usage(&mut errors) else { return Err(errors.into()) };
-    let _turn = Turns::take(&turns, id.user()).await?;
+    let _turn = Turns::take(&turns, id.user().as_str()).await?;
     let settled = quotas::settle(&ports, &by, &id, usage).await?;
     Ok(HttpResponse::Ok().json(SettledDto {
         id: settled.reservation.id.to_string(),
@@ -235,7 +235,7 @@ pub(super) async fn release(
     turns: Data<Turns>,
     Program { by, asked: Id(id), .. }: Program<QuotaWrite, Id<ReservationId>>,
 ) -> Result<HttpResponse, ApiError> {
-    let _turn = Turns::take(&turns, id.user()).await?;
+    let _turn = Turns::take(&turns, id.user().as_str()).await?;
     quotas::release(&ports, &by, &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -17,6 +17,7 @@ use super::auth::{AuthResponse, RenewedDto};
 use super::dto::time;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Admin, Authenticated, Client, FreshlySignedIn, Id, Json, PasswordLimit};
+use crate::turns::Turns;
 
 /// What stands for a password that was shown, until a code is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -163,9 +164,11 @@ impl From<Confirmed> for ConfirmedDto {
 pub(super) async fn complete_login(
     _counted: PasswordLimit,
     ports: Data<Ports>,
+    turns: Data<Turns>,
     client: Client,
     body: Json<SecondStepRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, &body.0.challenge).await?;
     let mut errors = FieldErrors::default();
     let code = errors.take("code", PresentedCode::parse(&body.0.code)).ok_or(errors)?;
     let command = CompleteSignIn { challenge: body.0.challenge, code, client: client.0 };
@@ -200,7 +203,12 @@ pub(super) async fn show(ports: Data<Ports>, caller: Authenticated) -> Result<Ht
     security(("accessToken" = []))
 )]
 #[post("/v1/me/second-factor")]
-pub(super) async fn enrol(ports: Data<Ports>, caller: FreshlySignedIn) -> Result<HttpResponse, ApiError> {
+pub(super) async fn enrol(
+    ports: Data<Ports>,
+    turns: Data<Turns>,
+    caller: FreshlySignedIn,
+) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.caller().user_id.as_str()).await?;
     let enrolment = second_factor::enrol_second_factor(&ports, &caller.0).await?;
     Ok(HttpResponse::Created().json(EnrolmentDto::from(enrolment)))
 }
@@ -224,9 +232,11 @@ pub(super) async fn enrol(ports: Data<Ports>, caller: FreshlySignedIn) -> Result
 pub(super) async fn confirm(
     _counted: PasswordLimit,
     ports: Data<Ports>,
+    turns: Data<Turns>,
     caller: FreshlySignedIn,
     body: Json<CodeRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.caller().user_id.as_str()).await?;
     let mut errors = FieldErrors::default();
     let code = match PresentedCode::parse(&body.0.code) {
         Ok(PresentedCode::OneTime(code)) => code,
@@ -256,8 +266,10 @@ pub(super) async fn confirm(
 #[post("/v1/me/second-factor/recovery-codes")]
 pub(super) async fn replace_codes(
     ports: Data<Ports>,
+    turns: Data<Turns>,
     caller: FreshlySignedIn,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.caller().user_id.as_str()).await?;
     let codes = second_factor::replace_recovery_codes(&ports, &caller.0).await?;
     Ok(HttpResponse::Ok().json(RecoveryCodesDto::from(codes)))
 }
@@ -274,7 +286,12 @@ pub(super) async fn replace_codes(
     security(("accessToken" = []))
 )]
 #[delete("/v1/me/second-factor")]
-pub(super) async fn remove(ports: Data<Ports>, caller: FreshlySignedIn) -> Result<HttpResponse, ApiError> {
+pub(super) async fn remove(
+    ports: Data<Ports>,
+    turns: Data<Turns>,
+    caller: FreshlySignedIn,
+) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.caller().user_id.as_str()).await?;
     second_factor::remove_second_factor(&ports, &caller.0).await?;
     Ok(HttpResponse::NoContent().finish())
 }

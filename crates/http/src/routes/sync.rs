@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::dto::{List, time};
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Params, Repeat, document};
+use crate::turns::Turns;
 
 pub(super) mod stream;
 
@@ -107,9 +108,11 @@ pub(super) struct SyncEventRequest {
 #[post("/v1/sync/events")]
 pub(super) async fn tell(
     ports: Data<Ports>,
+    turns: Data<Turns>,
     caller: Authenticated,
     Repeat { body, request }: Repeat<SyncEventRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let _turn = Turns::take(&turns, caller.0.user_id.as_str()).await?;
     let mut errors = FieldErrors::default();
     let event_type = errors.take("eventType", EventName::parse_type(&body.event_type));
     let source = errors.take("eventSource", EventName::parse_source(&body.event_source));

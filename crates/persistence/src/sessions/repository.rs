@@ -14,7 +14,7 @@ use subtle_domain::session::{RevocationReason, Session};
 
 use super::rows::{Ended, NewRow, SessionRow, ids, is_new_device};
 use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT, begin};
-use crate::schema::{sessions, users};
+use crate::schema::{imported_refresh_tokens, sessions, users};
 use crate::unit_of_work::PgUnitOfWork;
 
 diesel::define_sql_function! {
@@ -99,6 +99,9 @@ impl SessionRepository for PgUnitOfWork {
     async fn delete_all(&mut self, user: &UserId) -> Result<(), StoreError> {
         step!(self, connection => diesel::delete(sessions::table)
             .filter(sessions::user_id.eq(user.as_str()))
+            .execute(connection))?;
+        step!(self, connection => diesel::delete(imported_refresh_tokens::table)
+            .filter(imported_refresh_tokens::user_id.eq(user.as_str()))
             .execute(connection))?;
         let payload = format!("u:{user}");
         step!(self, connection => diesel::select(pg_notify(CHANNEL, payload)).execute(connection))?;

@@ -18,6 +18,8 @@ async fn with_dead() -> Home {
              INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at, revoked_at, revoked_reason)
                 VALUES ('ended {days}', 'ada', 'r{days}', '{end}'::timestamptz - interval '1 day', '2100-01-01', '{end}', 'user');
              INSERT INTO bridge_tokens (id, user_id, token, expires_at) VALUES ('bridge {days}', 'ada', 'b{days}', '{end}');
+             INSERT INTO imported_refresh_tokens (user_id, digest, session_id, created_at, expires_at)
+                VALUES ('ada', 'imported {days}', 's', '{end}', '{end}');
              INSERT INTO idempotency_keys (caller, key, fingerprint, created_at, answer)
                 VALUES ('key:k', 'key {days}', '', '{end}', 'x');
              INSERT INTO usage_reservations (user_id, id, request_count, total_tokens, total_cost, created_at, expires_at)
@@ -39,16 +41,17 @@ const LEFT: &str = "
     SELECT string_agg(id, ', ' ORDER BY id COLLATE \"C\") FROM (
         SELECT id FROM sessions UNION ALL SELECT key FROM idempotency_keys UNION ALL SELECT id FROM usage_reservations
         UNION ALL SELECT id FROM bridge_tokens UNION ALL SELECT 'factor ' || user_id FROM second_factors
+        UNION ALL SELECT digest FROM imported_refresh_tokens
     ) AS rows";
 
 #[tokio::test]
 async fn what_ended_long_ago_is_taken_away() {
     let home = with_dead().await;
-    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 3 + 3 + 4 + 1 + 5 + 1);
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 3 + 3 + 3 + 4 + 1 + 5 + 1);
     assert_eq!(
         home.value(LEFT).await,
         "bridge -30, ended -30, ended 1, ended 6, expired -30, expired 1, expired 6, \
-         factor bob, factor eve, hold -30, hold 1, hold 34, hold 6, hold 8, key -30, key 1"
+         factor bob, factor eve, hold -30, hold 1, hold 34, hold 6, hold 8, imported -30, imported 1, imported 6, key -30, key 1"
     );
     assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 0);
 }

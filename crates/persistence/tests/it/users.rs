@@ -167,6 +167,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
              VALUES ('{id}', 'verify_email', '{id}', '{id}', '', 'x', now() + interval '1 day');
              INSERT INTO second_factors (user_id, sealed) VALUES ('{id}', '');
              INSERT INTO recovery_codes (user_id, digest) VALUES ('{id}', '{id}');
+             INSERT INTO imported_identities (user_id, provider, provider_id) VALUES ('{id}', 'google', '{id}');
              INSERT INTO mail_requests (id, purpose, email) VALUES ('{id}', 'reset_password', '{id}@example.com');
              INSERT INTO user_usage_metrics (user_id) VALUES ('{id}');
              INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 1, 'pending');
@@ -188,6 +189,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
         "one_time_tokens",
         "second_factors",
         "recovery_codes",
+        "imported_identities",
     ] {
         assert_eq!(home.first_column(&format!("SELECT user_id FROM {table}")).await, ["bob"], "{table}");
     }

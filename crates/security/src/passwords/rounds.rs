@@ -14,10 +14,6 @@ use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
 
 use crate::random;
 
-/// A stored hash of a higher cost, unless that is the configured one, is not computed: at cost 31, one would hold a thread for
-/// days.
-const DEAREST: u32 = 16;
-
 /// About what a round takes, before any was measured.
 const TIME_OF_A_ROUND: Duration = Duration::from_micros(50);
 
@@ -80,10 +76,10 @@ impl Bcrypt {
         black_box(self.verify(attempt, &PasswordHash::tombstone()));
     }
 
-    /// The cost of a hash that can be computed within reason.
+    /// The cost of a hash that can be computed within reason: no higher than the highest, unless that is configured.
     fn readable_cost(&self, hash: &str) -> Option<u32> {
         let cost = HashParts::from_str(hash).ok()?.get_cost();
-        let affordable = *Self::COSTS.start()..=self.cost.max(DEAREST);
+        let affordable = *Self::COSTS.start()..=self.cost.max(PasswordHash::DEAREST);
         (affordable.contains(&cost) && !hash.starts_with("$2x$")).then_some(cost)
     }
 

@@ -22,6 +22,11 @@ pub(crate) enum BackupError {
         "database {database} holds {accounts} accounts: --force puts the backup in its place, and keeps it under another name"
     )]
     Occupied { database: String, accounts: i64 },
+    #[error("{} is there already: another backup is being written there, or was broken off; then remove it", .0.display())]
+    Draft(PathBuf),
+    #[error("connected to the database is somebody whom this role may not send away ({}): stop what runs as that, or let a member of \
+             pg_signal_backend or a superuser restore", .0.join(", "))]
+    Stayers(Vec<String>),
     #[error("{program} failed: {told}")]
     Program { program: &'static str, told: String },
     #[error(transparent)]

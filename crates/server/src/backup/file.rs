@@ -33,6 +33,8 @@ pub(super) struct Manifest {
     pub(super) server: String,
     /// The versions of the migrations that were applied.
     pub(super) migrations: Vec<String>,
+    /// To whom something was granted.
+    pub(super) roles: Vec<String>,
     pub(super) figures: Figures,
 }
 
@@ -44,6 +46,7 @@ impl Manifest {
             database: database.to_owned(),
             server: snapshot.server.clone(),
             migrations: snapshot.migrations.clone(),
+            roles: snapshot.roles.clone(),
             figures: snapshot.figures.clone(),
         }
     }
@@ -91,7 +94,11 @@ pub(super) fn open(path: &Path) -> Result<Manifest, BackupError> {
     let failed = || io_error("read", path);
     let damaged = |why| BackupError::Damaged { path: path.to_owned(), why };
     let mut file = File::open(path).map_err(failed())?;
-    let size = file.metadata().map_err(failed())?.len();
+    let data = file.metadata().map_err(failed())?;
+    if !data.is_file() {
+        return Err(damaged("it is no file"));
+    }
+    let size = data.len();
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(size.saturating_sub(LONGEST_LINE))).map_err(failed())?;
     file.read_to_end(&mut end).map_err(failed())?;
@@ -128,6 +135,7 @@ mod tests {
             database: "subtle".to_owned(),
             server: "15.18".to_owned(),
             migrations: vec!["1".to_owned()],
+            roles: vec!["subtle_user".to_owned()],
             figures: figures.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }
     }

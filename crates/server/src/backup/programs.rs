@@ -19,29 +19,36 @@ pub(super) fn dump(
 ) -> Result<(), BackupError> {
     let mut command = program("pg_dump", options)?;
     command.args(["--format=custom", "--verbose", "--no-password", "--lock-wait-timeout=30s"]);
-    command.arg("--snapshot").arg(snapshot).arg("--file").arg(path);
+    command.arg("--snapshot").arg(snapshot).arg("--file").arg(path_of(path)?);
     run("pg_dump", command, "dumping contents of table", progress)
 }
 
-/// Fills an empty database. Whoever restores owns everything; what was granted to others is granted anew.
+/// Fills an empty database. All of it belongs to `owner`, or to whoever restores; what was granted to others is granted to them, where
+/// they are all there.
 pub(super) fn restore(
     options: &PoolOptions,
     path: &Path,
+    owner: Option<&str>,
+    grants: bool,
     progress: &mut Progress,
 ) -> Result<(), BackupError> {
     let mut command = program("pg_restore", options)?;
-    command.args([
-        "--exit-on-error",
-        "--no-owner",
-        "--no-privileges",
-        "--verbose",
-        "--no-password",
-        "--jobs=2",
-    ]);
+    if let Some(owner) = owner {
+        command.arg("--role").arg(owner);
+    }
+    if !grants {
+        command.arg("--no-privileges");
+    }
+    command.args(["--exit-on-error", "--no-owner", "--verbose", "--no-password", "--jobs=2"]);
     // A name, however it looks: what has an equals sign in it would be taken for a connection string.
     let name = options.database().replace('\\', r"\\").replace('\'', r"\'");
-    command.arg(format!("--dbname=dbname='{name}'")).arg(path);
+    command.arg(format!("--dbname=dbname='{name}'")).arg(path_of(path)?);
     run("pg_restore", command, "processing data for table", progress)
+}
+
+/// One that is not taken for an option.
+fn path_of(path: &Path) -> Result<std::path::PathBuf, BackupError> {
+    std::path::absolute(path).map_err(io_error("find", path))
 }
 
 fn program(name: &'static str, options: &PoolOptions) -> Result<Command, BackupError> {

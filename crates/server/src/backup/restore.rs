@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use chrono::DateTime;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::Clock as _;
 use subtle_persistence::backup::{Siblings, TakenAgain, TakenAway, accounts, shut, take_again, taken_away};
@@ -72,7 +73,7 @@ pub(super) fn rehearse(
     let filled = fill(runtime, &mut siblings, &scratch, path, manifest, &mut progress);
     let dropped = runtime.block_on(siblings.drop(&scratch));
     progress.end();
-    filled.and(dropped.map_err(BackupError::from))
+    filled.map(drop).and(dropped.map_err(BackupError::from))
 }
 
 struct Plan<'a> {
@@ -96,13 +97,13 @@ impl Plan<'_> {
             return Err(BackupError::Newer(newer));
         }
         let mut siblings = runtime.block_on(Siblings::of(options))?;
-        let lost = runtime.block_on(self.look(&mut siblings, options))?;
+        runtime.block_on(self.look(&mut siblings, options))?;
         let beside = siblings.named(&format!("restoring_{}", stamp(now)));
         let mut progress = Progress::new();
         let restored = fill(runtime, &mut siblings, &beside, self.path, &self.manifest, &mut progress)
-            .and_then(|()| {
+            .and_then(|lost| {
                 progress.begin("swapping", None);
-                runtime.block_on(self.take_place(&mut siblings, &beside, lost.as_ref(), now))
+                runtime.block_on(self.take_place(&mut siblings, options, &beside, lost, now))
             });
         progress.end();
         if restored.is_err() {
@@ -112,42 +113,56 @@ impl Plan<'_> {
         restored
     }
 
-    /// What the live database has taken away, if there is one. One that holds accounts is only given up when that is wanted.
-    async fn look(
-        &self,
-        siblings: &mut Siblings,
-        options: &PoolOptions,
-    ) -> Result<Option<TakenAway>, BackupError> {
+    /// Whether the live database may be given up, and can be.
+    async fn look(&self, siblings: &mut Siblings, options: &PoolOptions) -> Result<(), BackupError> {
         if !siblings.is_there().await? {
-            return Ok(None);
+            return Ok(());
         }
-        match accounts(options).await? {
-            Some(accounts) if accounts > 0 && !self.force => {
-                Err(BackupError::Occupied { database: options.database().to_owned(), accounts })
-            }
-            Some(_) => Ok(taken_away(options).await.map(Some)?),
-            None => Ok(None),
+        if let Some(accounts) = accounts(options).await?.filter(|accounts| *accounts > 0 && !self.force) {
+            return Err(BackupError::Occupied { database: options.database().to_owned(), accounts });
         }
+        let stayers = siblings.stayers().await?;
+        if stayers.is_empty() { Ok(()) } else { Err(BackupError::Stayers(stayers)) }
+    }
+
+    /// What was taken away until now, of a database that may be damaged or empty: then that is told.
+    async fn taken_from(&self, options: &PoolOptions, notes: &mut Vec<String>) -> TakenAway {
+        let since = DateTime::parse_from_rfc3339(&self.manifest.created_at).map(|at| at.to_utc());
+        let taken = taken_away(options, since.unwrap_or_default()).await;
+        taken.unwrap_or_else(|_of_a_table_that_is_not_there| {
+            notes.push("what was revoked or disabled since the backup could not be read".to_owned());
+            TakenAway::default()
+        })
     }
 
     async fn take_place(
         &self,
         siblings: &mut Siblings,
+        options: &PoolOptions,
         beside: &str,
-        lost: Option<&TakenAway>,
+        mut notes: Vec<String>,
         now: Timestamp,
     ) -> Result<String, BackupError> {
-        let options = siblings.options(beside);
-        let applied = migrations::migrate_at(options.clone()).await?;
-        let ended = if self.keep_sessions { None } else { Some(shut(&options, now).await?) };
-        let again = match lost {
-            Some(lost) => take_again(&options, lost, now).await?,
-            None => TakenAgain::default(),
-        };
+        let new = siblings.options(beside);
+        let applied = migrations::migrate_at(new.clone()).await?;
+        let ended = if self.keep_sessions { None } else { Some(shut(&new, now).await?) };
         let kept = siblings.named(&format!("{BEFORE}{}", stamp(now)));
-        let was_there = siblings.is_there().await?;
+        if !siblings.is_there().await? {
+            siblings.swap(beside, &kept).await?;
+            return Ok(told(&self.manifest, &applied, ended, &TakenAgain::default(), None, &notes));
+        }
+        let has_accounts = accounts(options).await?.is_some();
+        let before =
+            if has_accounts { self.taken_from(options, &mut notes).await } else { TakenAway::default() };
+        let mut again = take_again(&new, &before, now).await?;
         siblings.swap(beside, &kept).await?;
-        Ok(told(&self.manifest, &applied, ended, &again, was_there.then_some(&kept)))
+        if has_accounts {
+            // What was taken away meanwhile: from now on nothing is, there.
+            let meanwhile = self.taken_from(&siblings.options(&kept), &mut notes).await;
+            again.add(take_again(options, &meanwhile, now).await?);
+        }
+        notes.dedup();
+        Ok(told(&self.manifest, &applied, ended, &again, Some(&kept), &notes))
     }
 }
 
@@ -157,10 +172,12 @@ fn told(
     ended: Option<i64>,
     again: &TakenAgain,
     kept: Option<&String>,
+    notes: &[String],
 ) -> String {
     let mut text = format!(
         "restored {} as it was at {}: every figure is that of the backup\n",
-        manifest.database, manifest.created_at
+        manifest.database.escape_debug(),
+        manifest.created_at.escape_debug()
     );
     let mut line = |line: String| {
         let _infallible = writeln!(text, "{line}");
@@ -181,6 +198,9 @@ fn told(
     for id in &again.erased {
         line(format!("account {id} was erased since the backup: it is disabled, erase it again"));
     }
+    for note in notes {
+        line(note.clone());
+    }
     if let Some(kept) = kept {
         line(format!("the database that was there is kept as {kept}: `subtle restore --drop-kept` drops it"));
     }
@@ -199,5 +219,6 @@ async fn drop_kept(options: &PoolOptions) -> Result<String, BackupError> {
 
 /// A time as names of databases have it.
 fn stamp(now: Timestamp) -> String {
-    now.format("%Y%m%dT%H%M%SZ").to_string()
+    // Two that begin in one second are two.
+    format!("{}_{}", now.format("%Y%m%dT%H%M%SZ"), std::process::id())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::parse::{Parsed, Unfit};
 use super::{Privacy, Setting, TABLE, setting};
+use crate::import::FROM_VARIABLE;
 
 /// The file that is read when it is there.
 const FILE: &str = "subtle.toml";
@@ -130,7 +131,7 @@ fn variables(
         }
         let known = TABLE.iter().find(|setting| setting.variable() == name);
         let Some(setting) = known else {
-            if name.starts_with("SUBTLE_") && !is_of_kubernetes(name) {
+            if name.starts_with("SUBTLE_") && name != FROM_VARIABLE && !is_of_kubernetes(name) {
                 return Err(SettingError::UnknownVariable {
                     name: name.to_owned(),
                     hint: meant_variable(name),

@@ -5,6 +5,7 @@ mod audit;
 mod backups;
 mod doctor;
 mod encryption;
+mod import;
 mod mac_app;
 mod migrations;
 mod refusals;

@@ -152,6 +152,7 @@ async fn the_access_token_does_not_outlive_the_session() {
 async fn what_is_no_token_and_whose_session_is_gone_are_refused() {
     let mut mocks = Mocks::default();
     mocks.refresh_tokens.expect_open().returning(|_| None);
+    mocks.imported_tokens.expect_digests().returning(|_| Vec::new());
     assert!(matches!(run(mocks).await, Err(RefreshError::Invalid)));
     let mut mocks = presenting(5, true);
     mocks.sessions.expect_find().returning(|_, _| Ok(None));

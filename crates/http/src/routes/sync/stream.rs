@@ -141,7 +141,7 @@ impl Messages {
         let (turns, user) = (self.turns.clone(), self.follower.user().clone());
         let read = self.follower.read();
         let in_turn = async move {
-            let _turn = turns.take(&user).await;
+            let _turn = turns.take(user.as_str()).await;
             read.await
         };
         let Ok(read) = tokio::spawn(in_turn).await else { return false };
