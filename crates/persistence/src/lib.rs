@@ -6,7 +6,8 @@
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
-//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; [`migrations`] brings a
+//! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; `backlog` tells
+//! what waits to be done; [`migrations`] brings a
 //! database up to date. `schema` is generated.
 
 mod error;
@@ -22,6 +23,7 @@ mod accounts;
 mod activity;
 mod audit;
 mod audit_trail;
+mod backlog;
 mod billing;
 mod bridges;
 mod cleaner;
@@ -46,8 +48,9 @@ mod users;
 
 pub use accounts::PgAccounts;
 pub use activity::{ActivityWriter, PgActivityLog};
-pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, Unsealable};
+pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, SealingStatus, Unsealable};
 pub use audit_trail::PgAuditTrail;
+pub use backlog::{Backlog, PgBacklog};
 pub use billing::PgBilling;
 pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
@@ -58,7 +61,7 @@ pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;
 pub use options::{InvalidUrl, PoolOptions};
 pub use outbox::PgOutbox;
-pub use pool::{Database, PoolStatus};
+pub use pool::{Database, PoolStatus, PoolWaits};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use second_factors::PgSecondFactors;
 pub use service_keys::PgServiceKeys;
@@ -67,4 +70,4 @@ pub use sync::{PgSyncEvents, Signals};
 pub use throttle::PgThrottle;
 pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;
-pub use usage::{PgUsageLog, PgUsageReports, UsageWriters};
+pub use usage::{PgUsageLog, PgUsageReports, UsageWriters, WrittenUsage};
