@@ -1,4 +1,4 @@
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{StoreError, UnitOfWork};
 
 /// How often at most: migrations come in rows, and each table of a unit of work may meet one.
 const TRIES: u32 = 5;
@@ -16,6 +16,18 @@ where
         }
     }
     attempt().await
+}
+
+/// Ends a unit of work: what was done is committed, what a rule refused is taken back.
+pub(crate) async fn conclude<T, E>(
+    unit: Box<dyn UnitOfWork>,
+    outcome: Result<T, E>,
+) -> Result<Result<T, E>, StoreError> {
+    match &outcome {
+        Ok(_) => unit.commit().await?,
+        Err(_) => unit.rollback().await?,
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

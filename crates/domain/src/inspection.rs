@@ -169,6 +169,9 @@ const UNSAFE: [(&str, &str, &str); 5] = [
     ("track_counts", "off", "autovacuum does not know when it is due"),
 ];
 
+/// The names of UTC, with and without `Etc/` before them.
+const UTC: [&str; 6] = ["UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"];
+
 impl DatabaseReport {
     /// What is worth doing something about, and what to do.
     #[must_use]
@@ -177,6 +180,7 @@ impl DatabaseReport {
         found.extend(self.tables.iter().flat_map(of_table));
         found.extend(self.of_indexes());
         found.extend(self.settings.iter().filter_map(of_setting));
+        found.extend(self.settings.iter().filter_map(of_zone));
         if self.clock_skew_ms.abs() > SKEW {
             found.push(Finding {
                 kind: FindingKind::ClockSkew,
@@ -288,6 +292,19 @@ fn of_setting((name, value): &(String, String)) -> Option<Finding> {
     })
 }
 
+/// The service sets the zone of its own sessions; others take what the database gives them, and a copy or a dump may have lost that.
+fn of_zone((name, zone): &(String, String)) -> Option<Finding> {
+    let is_utc = UTC.contains(&zone.strip_prefix("Etc/").unwrap_or(zone));
+    (name == "TimeZone" && !is_utc).then(|| Finding {
+        kind: FindingKind::UnsafeSetting,
+        seen: format!("TimeZone is {zone}: Prisma Client takes each time for another one"),
+        remedy:
+            "ALTER DATABASE … SET timezone = 'UTC' (a role's own goes before it); then let other programs \
+                 connect anew"
+                .to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +394,22 @@ mod tests {
         let indexes = vec![index("plain", "a"), IndexReport { is_unique: true, ..index("key", "a") }];
         let report = DatabaseReport { indexes, ..DatabaseReport::default() };
         assert_eq!(report.findings()[0].remedy, "DROP INDEX CONCURRENTLY plain");
+    }
+
+    #[test]
+    fn a_zone_other_than_utc_hurts_other_programs() {
+        let findings = |zone: &str| {
+            let settings = vec![("TimeZone".to_owned(), zone.to_owned())];
+            DatabaseReport { settings, ..DatabaseReport::default() }.findings()
+        };
+        for zone in ["UTC", "Etc/UTC", "GMT", "Etc/Zulu"] {
+            assert_eq!(findings(zone), [], "{zone}");
+        }
+        for zone in ["Asia/Tokyo", "Europe/London", "Etc/GMT-9", "Etc/", ""] {
+            assert_eq!(findings(zone).len(), 1, "{zone}");
+        }
+        assert_eq!(findings("Asia/Tokyo")[0].kind, FindingKind::UnsafeSetting);
+        assert!(findings("Asia/Tokyo")[0].seen.contains("Asia/Tokyo"));
     }
 
     #[test]

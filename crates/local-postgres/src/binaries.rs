@@ -38,6 +38,15 @@ impl Binaries {
         folders.into_iter().find_map(|folder| Self::inside(&folder)).ok_or(Error::NotInstalled)
     }
 
+    /// The path of a program that works on a server wherever it is, such as `pg_dump`: beside the server's own programs, or on the
+    /// search path where there are none.
+    pub fn client(name: &'static str) -> Result<PathBuf, Error> {
+        let beside = Self::find().map(|found| found.program(name));
+        let path = env::var_os("PATH").unwrap_or_default();
+        let on_path = env::split_paths(&path).map(|folder| folder.join(name));
+        beside.into_iter().chain(on_path).find(|program| program.is_file()).ok_or(Error::NoClient(name))
+    }
+
     /// The path of one of the programs, such as `pg_dump`.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {

@@ -13,6 +13,9 @@ pub enum Error {
          or set DATABASE_URL to a server that runs"
     )]
     NotInstalled,
+    /// A program of PostgreSQL's clients is not there.
+    #[error("{0} is not installed: run `apt-get install postgresql-client` or `brew install libpq`")]
+    NoClient(&'static str),
     /// `$PG_BINDIR` is set, and wrong.
     #[error("PG_BINDIR is {0}, where `postgres`, `initdb` and `psql` are not all to be found")]
     WrongBindir(PathBuf),

@@ -41,7 +41,7 @@ const TABLES: &str = "
         greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at,
         greatest(s.last_analyze, s.last_autoanalyze) AS analyzed_at
     FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
-    WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+    WHERE c.relkind = 'r' AND c.relnamespace = quote_ident(current_schema())::regnamespace
     ORDER BY bytes DESC, name";
 
 const INDEXES: &str = "
@@ -52,7 +52,7 @@ const INDEXES: &str = "
             i.indexprs::text, 'WHERE ' || i.indpred::text) AS made_of
     FROM pg_index i JOIN pg_class n ON n.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
     LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid
-    WHERE t.relnamespace = current_schema()::regnamespace
+    WHERE t.relnamespace = quote_ident(current_schema())::regnamespace
     ORDER BY bytes DESC, name";
 
 const COLUMNS: &str = "

@@ -4,11 +4,11 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
+//! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity` and `revocations` implement the ports; `cleaner` takes away what is long dead; `backlog` tells
-//! what waits to be done; [`migrations`] brings a
-//! database up to date. `schema` is generated.
+//! what waits to be done; `encryption` keeps some values encrypted; [`migrations`] brings a database up to date; [`backup`] is what backups and restores need
+//! beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -17,6 +17,8 @@ pub mod pool;
 mod lease;
 mod schema;
 #[macro_use]
+mod scope;
+#[macro_use]
 mod unit_of_work;
 
 mod accounts;
@@ -24,10 +26,12 @@ mod activity;
 mod audit;
 mod audit_trail;
 mod backlog;
+pub mod backup;
 mod billing;
 mod bridges;
 mod cleaner;
 mod directory;
+mod encryption;
 mod health;
 mod idempotency;
 mod inspection;
@@ -55,6 +59,7 @@ pub use billing::PgBilling;
 pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
+pub use encryption::{KeyStanding, KeyUse, PgEncryption, Reencryption};
 pub use health::PgHealth;
 pub use inspection::PgInspection;
 pub use notes::PgNotes;

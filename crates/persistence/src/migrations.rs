@@ -5,6 +5,7 @@
 //! migration is then undone and tried again. What fails leaves nothing behind, and the error names migration and statement.
 
 mod adopt;
+mod roles;
 mod script;
 mod split;
 
@@ -25,6 +26,7 @@ use crate::error::Fault;
 use crate::options::{InvalidUrl, PoolOptions};
 use crate::pool::{ConnectError, Connector};
 pub use adopt::{AdoptError, Adopted, adopt};
+pub use roles::grant_to;
 use script::{SCRIPTS, Script, StatementFailed};
 
 /// Diesel's own connection to a database, driven by a thread that may block.
@@ -70,6 +72,9 @@ pub enum MigrateError {
     /// The list of applied migrations could not be read or written.
     #[error("the list of applied migrations could not be read or written: {0}")]
     List(String),
+    /// A role could not be made, or was not given what it needs.
+    #[error("the role could not be given what it needs: {0}")]
+    Grant(String),
     /// The process is shutting down.
     #[error("interrupted")]
     Interrupted,
@@ -112,9 +117,41 @@ pub struct Step {
     pub by: Option<String>,
 }
 
-/// Applies all that is missing, and names it.
+/// Applies all that is missing, and names it. Where nothing is, whoever may read the database may do this.
 pub async fn migrate(url: &str) -> Result<Vec<String>, MigrateError> {
-    alone(url, |harness| up(harness, SCRIPTS)).await
+    migrate_at(PoolOptions::from_url(url)?).await
+}
+
+/// The same, for a database that is reached otherwise than by a URL.
+pub async fn migrate_at(options: PoolOptions) -> Result<Vec<String>, MigrateError> {
+    let mut connection = Connector::new(options).connect().await?;
+    let is_done = async {
+        let applied = applied(&mut connection).await?;
+        let is_applied = |script: &Script| applied.iter().any(|row| row.version == script.version());
+        let could_be_protected = !holds(&mut connection, roles::ARE_ROWS_PROTECTED).await?
+            && holds(&mut connection, roles::COULD_BE).await?;
+        QueryResult::Ok(SCRIPTS.iter().all(is_applied) && !could_be_protected)
+    };
+    if is_done.await.map_err(|error| MigrateError::List(error.to_string()))? {
+        return Ok(Vec::new());
+    }
+    alone_on(connection, |harness| up(harness, SCRIPTS)).await
+}
+
+/// Whether what is done for one person can be done as `subtle_user`, who sees rows of theirs alone.
+pub async fn are_rows_protected(url: &str) -> Result<bool, MigrateError> {
+    let mut connection = connect(url).await?;
+    let found = holds(&mut connection, roles::ARE_ROWS_PROTECTED).await;
+    found.map_err(|error| MigrateError::List(error.to_string()))
+}
+
+async fn holds(connection: &mut AsyncPgConnection, query: &str) -> QueryResult<bool> {
+    Ok(diesel::sql_query(query).get_result::<Exists>(connection).await?.exists)
+}
+
+/// The versions of all migrations that this program knows.
+pub fn versions() -> impl Iterator<Item = String> {
+    SCRIPTS.iter().map(|script| script.version().to_string())
 }
 
 /// Reverts the last migration, and names it; `None` if there was none.
@@ -200,7 +237,13 @@ async fn alone<T: Send + 'static>(
     url: &str,
     work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
 ) -> Result<T, MigrateError> {
-    let mut connection = connect(url).await?;
+    alone_on(connect(url).await?, work).await
+}
+
+async fn alone_on<T: Send + 'static>(
+    mut connection: AsyncPgConnection,
+    work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
+) -> Result<T, MigrateError> {
     let locked = async {
         connection.batch_execute(LOCK).await?;
         connection.batch_execute(WAIT_FOR_LOCKS).await
@@ -222,6 +265,7 @@ fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateE
         patiently(PAUSE, || harness.run_migration(script).map(drop))?;
         names.push(script.name.to_owned());
     }
+    roles::protect_rows(harness)?;
     Ok(names)
 }
 

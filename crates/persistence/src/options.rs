@@ -49,6 +49,8 @@ pub struct PoolOptions {
     pub lock: Duration,
     /// Longest pause inside a transaction.
     pub idle_in_transaction: Duration,
+    /// Whether what is done for one person is done as `subtle_user`, who sees rows of theirs alone.
+    pub protects_rows: bool,
 }
 
 impl PoolOptions {
@@ -92,6 +94,47 @@ impl PoolOptions {
         let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
         let told = !hosts.is_empty() || !addresses.is_empty();
         told && hosts.iter().all(local) && addresses.iter().all(IpAddr::is_loopback)
+    }
+}
+
+impl PoolOptions {
+    /// The name of the database: as everywhere, the user's, if none is named.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or("postgres")
+    }
+
+    /// The same for another database of that server.
+    #[must_use]
+    pub fn of_database(&self, name: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(name);
+        Self { config, ..self.clone() }
+    }
+
+    /// What leads PostgreSQL's own programs there, as variables of their environment: a command line is seen by every user of a
+    /// machine, and has a password in it.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let host = |host: &Host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(folder) => folder.to_string_lossy().into_owned(),
+        };
+        let listed = |parts: Vec<String>| Some(parts.join(",")).filter(|list| !list.is_empty());
+        let config = &self.config;
+        let password = config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let variables = [
+            ("PGHOST", listed(config.get_hosts().iter().map(host).collect())),
+            ("PGHOSTADDR", listed(config.get_hostaddrs().iter().map(IpAddr::to_string).collect())),
+            ("PGPORT", listed(config.get_ports().iter().map(u16::to_string).collect())),
+            ("PGUSER", config.get_user().map(str::to_owned)),
+            ("PGPASSWORD", password),
+            ("PGDATABASE", Some(self.database().to_owned())),
+            ("PGSSLMODE", Some("disable".to_owned())),
+            ("PGAPPNAME", Some("subtle".to_owned())),
+        ];
+        variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
 
@@ -165,6 +208,7 @@ impl Ours {
             statement: Duration::from_secs(2),
             lock: Duration::from_millis(1_500),
             idle_in_transaction: Duration::from_secs(5),
+            protects_rows: true,
         }
     }
 }
@@ -300,6 +344,18 @@ mod tests {
         }
         assert!(PoolOptions::from_url("postgres://u@h/db?sslmode=disable").is_ok());
         assert!(PoolOptions::from_url("postgres://u@h/db?sslmode=prefer").is_ok());
+    }
+
+    #[test]
+    fn other_programs_are_led_to_the_same_database_or_another_of_its_server() {
+        let url = "postgres://u:s%40cret@h:6432/db?connection_limit=3";
+        let environment = PoolOptions::from_url(url).unwrap().of_database("other").environment();
+        let value = |name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        let expected = [Some("h"), Some("6432"), Some("u"), Some("s@cret"), Some("other"), None];
+        let names = ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGHOSTADDR"];
+        assert_eq!(names.map(value), expected);
+        let socket = PoolOptions::from_url("postgres://u@/db?host=%2Frun%2Fpg&port=5433").unwrap();
+        assert!(socket.environment().contains(&("PGHOST", "/run/pg".to_owned())));
     }
 
     #[test]

@@ -17,12 +17,13 @@ use deadpool::managed::{
 use diesel::result::Error;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{FieldCipher, StoreError};
 use subtle_metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::NoTls;
 
+use crate::encryption::NoKeys;
 use crate::lease::Lease;
 use crate::options::PoolOptions;
 
@@ -146,6 +147,7 @@ impl Manager for Connector {
 pub struct Database {
     pool: Pool<Connector>,
     waits: Arc<PoolWaits>,
+    cipher: Arc<dyn FieldCipher>,
 }
 
 /// How long callers waited for a connection, and how often in vain.
@@ -202,7 +204,18 @@ impl Database {
         };
         let builder = Pool::builder(Connector::new(options)).config(config).runtime(Runtime::Tokio1);
         let pool = builder.build().map_err(|error| StoreError::Defect(Box::new(error)))?;
-        Ok(Self { pool, waits: Arc::new(PoolWaits::new()) })
+        Ok(Self { pool, waits: Arc::new(PoolWaits::new()), cipher: Arc::new(NoKeys) })
+    }
+
+    /// The same connections, with a cipher for the values that are kept encrypted. Without one they are kept plain, and what is
+    /// encrypted can't be read.
+    #[must_use]
+    pub fn with_cipher(self, cipher: Arc<dyn FieldCipher>) -> Self {
+        Self { cipher, ..self }
+    }
+
+    pub(crate) fn cipher(&self) -> &dyn FieldCipher {
+        &*self.cipher
     }
 
     /// How the pool is doing, for metrics.
@@ -221,6 +234,11 @@ impl Database {
     #[must_use]
     pub fn waits(&self) -> &PoolWaits {
         &self.waits
+    }
+
+    /// Whether there is a role to take on for one person's rows.
+    pub(crate) fn protects_rows(&self) -> bool {
+        self.pool.manager().options.protects_rows
     }
 
     /// A connection from the pool, for one statement or one transaction.

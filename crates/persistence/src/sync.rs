@@ -32,18 +32,20 @@ pub(crate) use signals::Topic;
 /// Where events are announced: the user's identifier.
 pub(crate) const CHANNEL: &str = "subtle_sync";
 
-/// Takes the next place, and holds it.
-const TAKE: &str = "
-    INSERT INTO sync_places (user_id, last) VALUES ($1, 1)
-    ON CONFLICT (user_id) DO UPDATE SET last = sync_places.last + 1
-    RETURNING last AS place, NULL::text AS data";
-
-/// Writes an event. The document travels as text: a parser of ours would not keep every number.
-const INSERT: &str = "
-    INSERT INTO sync_logs
-        (id, user_id, place, event_type, event_source, data, client_ip, user_agent, success, error_message, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11)
-    RETURNING place, data::text AS data";
+/// Takes the next place and holds it, writes an event there, and announces it on commit: one statement, for others who append wait from its
+/// beginning. The document travels as text: a parser of ours would not keep every number.
+const APPEND: &str = "
+    WITH taken AS (
+        INSERT INTO sync_places (user_id, last) VALUES ($2, 1)
+        ON CONFLICT (user_id) DO UPDATE SET last = sync_places.last + 1
+        RETURNING last
+    ), kept AS (
+        INSERT INTO sync_logs
+            (id, user_id, place, event_type, event_source, data, client_ip, user_agent, success, error_message, created_at)
+        SELECT $1, $2, last, $3, $4, $5::jsonb, $6, $7, $8, $9, $10 FROM taken
+        RETURNING place, data::text AS data
+    )
+    SELECT place, data, pg_notify($11, $2)::text FROM kept";
 
 /// Sync logs in PostgreSQL.
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl TryFrom<EventRow> for SyncEvent {
 #[async_trait]
 impl SyncEvents for PgSyncEvents {
     async fn after(&self, user: &UserId, place: Place, limit: u32) -> Result<Vec<PlacedEvent>, StoreError> {
-        let rows: Vec<EventRow> = repeatable!(self.database, connection => sync_logs::table
+        let rows: Vec<EventRow> = scoped!(self.database, user, connection => sync_logs::table
             .filter(sync_logs::user_id.eq(user.as_str()))
             .filter(sync_logs::place.gt(place.number()))
             .order(sync_logs::place)
@@ -129,7 +131,7 @@ impl SyncEvents for PgSyncEvents {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<SyncEvent>, StoreError> {
-        let rows: Vec<EventRow> = repeatable!(self.database, connection => sync_logs::table
+        let rows: Vec<EventRow> = scoped!(self.database, user, connection => sync_logs::table
             .filter(sync_logs::user_id.eq(user.as_str()))
             .filter(sync_logs::place.is_null())
             .filter(sync_logs::id.gt(after.as_deref().unwrap_or_default()))
@@ -141,7 +143,7 @@ impl SyncEvents for PgSyncEvents {
     }
 
     async fn last(&self, user: &UserId) -> Result<Place, StoreError> {
-        let last: Option<i64> = repeatable!(self.database, connection => sync_places::table
+        let last: Option<i64> = scoped!(self.database, user, connection => sync_places::table
             .filter(sync_places::user_id.eq(user.as_str()))
             .select(max(sync_places::last))
             .first(connection))?;
@@ -158,21 +160,12 @@ struct Placed {
     data: Option<String>,
 }
 
-diesel::define_sql_function! {
-    /// Announces on a channel, at commit.
-    fn pg_notify(channel: Text, payload: Text) -> Text;
-}
-
 #[async_trait]
 impl SyncRepository for PgUnitOfWork {
     async fn append(&mut self, event: &SyncEvent) -> Result<PlacedEvent, StoreError> {
-        let user = event.user_id.as_str();
-        let taken: Placed =
-            step!(self, connection => sql_query(TAKE).bind::<Text, _>(user).get_result(connection))?;
-        let kept: Placed = step!(self, connection => sql_query(INSERT)
+        let kept: Placed = step_as!(self, &event.user_id, connection => sql_query(APPEND)
             .bind::<Text, _>(event.id.as_str())
-            .bind::<Text, _>(user)
-            .bind::<BigInt, _>(taken.place)
+            .bind::<Text, _>(event.user_id.as_str())
             .bind::<Text, _>(event.event_type.as_str())
             .bind::<Text, _>(event.source.as_str())
             .bind::<Nullable<Text>, _>(event.data.as_deref())
@@ -181,8 +174,8 @@ impl SyncRepository for PgUnitOfWork {
             .bind::<Bool, _>(event.success)
             .bind::<Nullable<Text>, _>(event.error.as_ref().map(ErrorMessage::as_str))
             .bind::<Timestamptz, _>(event.at)
+            .bind::<Text, _>(CHANNEL)
             .get_result(connection))?;
-        step!(self, connection => diesel::select(pg_notify(CHANNEL, user)).execute(connection))?;
         let event = SyncEvent { data: kept.data, ..event.clone() };
         Ok(PlacedEvent { place: Place::new(kept.place), event })
     }

@@ -15,7 +15,8 @@ const ACCESS: &[u8] = b"subtle access token ed25519 seed v1";
 const REFRESH: &[u8] = b"subtle refresh token mac root v1";
 const ONE_TIME: &[u8] = b"subtle one-time token mac root v1";
 const CHALLENGE: &[u8] = b"subtle sign-in challenge mac v1";
-const SEALING: &[u8] = b"subtle sealing aes-256-gcm key v1";
+/// Older than the word: what was encrypted depends on these bytes.
+const ENCRYPTION: &[u8] = b"subtle sealing aes-256-gcm key v1";
 const AUDIT_ROW: &[u8] = b"subtle audit row mac v1";
 const AUDIT_SEAL: &[u8] = b"subtle audit seal ed25519 seed v1";
 
@@ -71,7 +72,7 @@ pub(crate) struct Keys {
     /// Authenticates challenges of sign-ins in two steps.
     pub(crate) challenge_mac: [u8; 32],
     /// Encrypts what must be read again.
-    pub(crate) sealing: [u8; 32],
+    pub(crate) encryption: [u8; 32],
     /// Authenticates rows of the audit trail.
     pub(crate) audit_mac: [u8; 32],
     /// The private key that signs seals of the audit trail.
@@ -91,7 +92,7 @@ impl Keys {
             refresh_root: key(REFRESH)?,
             one_time_root: key(ONE_TIME)?,
             challenge_mac: key(CHALLENGE)?,
-            sealing: key(SEALING)?,
+            encryption: key(ENCRYPTION)?,
             audit_mac: key(AUDIT_ROW)?,
             audit_seed: key(AUDIT_SEAL)?,
         })

@@ -13,9 +13,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use subtle_domain::ports::StoreError;
 use subtle_domain::seal::{AuditBreach, SealedHead};
-use subtle_persistence::{
-    AuditVerdict, Database, PgAuditSealer, PgAuditVerifier, PgStore, PoolOptions, Unsealable,
-};
+use subtle_persistence::{AuditVerdict, Database, PgAuditSealer, PgAuditVerifier, PgStore, Unsealable};
 use subtle_security::MacAuditProof;
 
 use crate::database::Home;
@@ -64,8 +62,8 @@ pub(crate) fn audit(settings: &Settings, task: &AuditTask) -> Result<(), Failure
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
     let _within = runtime.enter();
-    let options = PoolOptions::from_url(home.url().expose()).map_err(WiringError::from)?;
-    let store = PgStore::new(Database::new(options).map_err(WiringError::from)?, Arc::new(proof));
+    let database = Database::new(home.options()?).map_err(WiringError::from)?;
+    let store = PgStore::new(database, Arc::new(proof));
     match task {
         AuditTask::Head => {
             let head = runtime.block_on(PgAuditSealer::new(store).head()).map_err(AuditError::from)?;

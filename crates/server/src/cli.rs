@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::audit::AuditTask;
+use crate::backup::{BackupTask, RestoreTask};
 use crate::migrate::MigrateTask;
 use crate::settings::{FILE_VARIABLE, Privacy, Setting, TABLE};
 
@@ -32,7 +34,11 @@ pub(crate) enum Task {
     Migrate(MigrateTask),
     CreateAdmin { email: String },
     Audit(AuditTask),
+    Backup(BackupTask),
+    Restore(RestoreTask),
     Doctor { json: bool },
+    Health,
+    Encryption { json: bool },
     OpenApi,
 }
 
@@ -71,12 +77,31 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
         "migrate" if matches.get_flag("status") => Task::Migrate(MigrateTask::Status),
         "migrate" if matches.get_flag("adopt") => Task::Migrate(MigrateTask::Adopt),
         "migrate" if matches.get_flag("revert") => Task::Migrate(MigrateTask::RevertLast),
-        "migrate" => Task::Migrate(MigrateTask::ApplyAll),
+        "migrate" => Task::Migrate(match matches.get_one::<String>("grant-to") {
+            Some(role) => MigrateTask::GrantTo(role.clone()),
+            None => MigrateTask::ApplyAll,
+        }),
         "create-admin" => {
             Task::CreateAdmin { email: matches.get_one::<String>("email").cloned().unwrap_or_default() }
         }
         "audit" => audit_task(matches),
+        "backup" => Task::Backup(BackupTask {
+            output: matches.get_one("output").cloned().unwrap_or_default(),
+            verify: matches.get_flag("verify"),
+            keep: matches.get_one("keep").map(|keep: &NonZeroUsize| keep.get()),
+            json: matches.get_flag("json"),
+        }),
+        "restore" => Task::Restore(match matches.get_one("file").cloned() {
+            Some(path) => RestoreTask::File {
+                path,
+                force: matches.get_flag("force"),
+                keep_sessions: matches.get_flag("keep-sessions"),
+            },
+            None => RestoreTask::DropKept,
+        }),
         "doctor" => Task::Doctor { json: matches.get_flag("json") },
+        "health" => Task::Health,
+        "encryption" => Task::Encryption { json: matches.get_flag("json") },
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
@@ -118,7 +143,11 @@ fn command() -> Command {
     root.subcommand(with_settings(migrate(), near_database))
         .subcommand(with_settings(create_admin(), near_passwords))
         .subcommand(with_settings(audit(near_database), near_database))
+        .subcommand(with_settings(backup(), near_database))
+        .subcommand(with_settings(restore(), near_database))
         .subcommand(with_settings(doctor(), near_database))
+        .subcommand(with_settings(health(), |setting| setting.name == "listen"))
+        .subcommand(with_settings(encryption(), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -131,6 +160,13 @@ fn migrate() -> Command {
             switch("adopt")
                 .help("Take over a database that Prisma made from the seed's schema, in place and with its rows")
                 .conflicts_with_all(["status", "revert"]),
+        )
+        .arg(
+            Arg::new("grant-to")
+                .long("grant-to")
+                .value_name("ROLE")
+                .help("Let a role run the service that can change neither the schema nor the audit trail; made if it is not there")
+                .conflicts_with_all(["status", "revert", "adopt"]),
         )
 }
 
@@ -166,10 +202,58 @@ fn audit(shown: impl Fn(&Setting) -> bool + Copy) -> Command {
         .subcommand(with_settings(head, shown))
 }
 
+fn backup() -> Command {
+    let output = Arg::new("output")
+        .long("output")
+        .value_name("FILE")
+        .required(true)
+        .value_parser(PathBufValueParser::new())
+        .help("A file that is not there yet, or a folder, in which the name is made of the time");
+    let keep = Arg::new("keep")
+        .long("keep")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(NonZeroUsize))
+        .help("Remove all but so many of the backups in the folder, the oldest first");
+    Command::new("backup")
+        .about("Writes the whole database to a file, as it is at one moment and while it is used")
+        .arg(output)
+        .arg(switch("verify").help("Restore it into a database of its own and compare, then drop that"))
+        .arg(keep)
+        .arg(switch("json").help("Tell it as a line of JSON"))
+}
+
+fn restore() -> Command {
+    let file = Arg::new("file")
+        .value_name("FILE")
+        .required_unless_present("drop-kept")
+        .value_parser(PathBufValueParser::new())
+        .help("What `subtle backup` wrote");
+    Command::new("restore")
+        .about("Puts a backup in the database's place, once it is known to be whole; the old one is kept")
+        .arg(file)
+        .arg(switch("force").help("Also in the place of a database that holds accounts"))
+        .arg(switch("keep-sessions").help("Leave people signed in who were when the backup was made"))
+        .arg(switch("drop-kept").help("Only drop the databases that were kept").conflicts_with_all([
+            "file",
+            "force",
+            "keep-sessions",
+        ]))
+}
+
 fn doctor() -> Command {
     Command::new("doctor")
         .about("Looks at the database: connections, sizes, use of indexes, settings, and what is worth doing something about")
         .arg(switch("json").help("Tell it as a line of JSON"))
+}
+
+fn health() -> Command {
+    Command::new("health").about("Tells whether the server on this machine is ready, by the exit code too")
+}
+
+fn encryption() -> Command {
+    Command::new("encryption")
+        .about("Counts what is encrypted under which key, and tells whether older keys can be given up")
+        .arg(switch("json").help("Tell it as lines of JSON"))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -274,10 +358,21 @@ mod tests {
         assert_eq!(migrate("subtle migrate --status"), MigrateTask::Status);
         assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast);
         assert_eq!(migrate("subtle migrate --adopt"), MigrateTask::Adopt);
+        assert_eq!(migrate("subtle migrate --grant-to app"), MigrateTask::GrantTo("app".to_owned()));
         let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
         assert!(matches!(created, Task::CreateAdmin { email } if email == "a@b.example"));
         assert!(matches!(invocation("subtle openapi").task, Task::OpenApi));
         assert!(matches!(invocation("subtle doctor --json").task, Task::Doctor { json: true }));
+        assert!(matches!(invocation("subtle health --listen [::]:1").task, Task::Health));
+        let kept = BackupTask { output: "f".into(), verify: true, keep: Some(7), json: false };
+        let backup = invocation("subtle backup --output f --verify --keep 7").task;
+        assert!(matches!(backup, Task::Backup(task) if task == kept));
+        let wanted = RestoreTask::File { path: "f".into(), force: true, keep_sessions: false };
+        assert!(matches!(invocation("subtle restore f --force").task, Task::Restore(task) if task == wanted));
+        let dropped = invocation("subtle restore --drop-kept").task;
+        assert!(matches!(dropped, Task::Restore(RestoreTask::DropKept)));
+        assert!(matches!(invocation("subtle encryption --json").task, Task::Encryption { json: true }));
+        assert!(matches!(invocation("subtle encryption").task, Task::Encryption { json: false }));
     }
 
     #[test]
@@ -290,6 +385,10 @@ mod tests {
             ("subtle create-admin --password-stdin", "--email <ADDRESS>"),
             ("subtle create-admin --email a@b.example", "--password-stdin"),
             ("subtle --bcrypt-cost 5 --bcrypt-cost 6", "--bcrypt-cost"),
+            ("subtle backup", "--output <FILE>"),
+            ("subtle backup --output f --keep 0", "0"),
+            ("subtle restore", "<FILE>"),
+            ("subtle restore f --drop-kept", "--drop-kept"),
         ] {
             let reason = refusal(line);
             assert!(reason.contains(part) && !reason.contains('\n'), "{line}: {reason}");
@@ -314,7 +413,7 @@ mod tests {
             assert_eq!(help.contains(&format!("--{} <", setting.flag())), setting.privacy != Privacy::Secret);
             assert!(setting.privacy == Privacy::Secret || help.contains(setting.default), "{}", setting.name);
         }
-        for command in ["serve", "migrate", "create-admin"] {
+        for command in ["serve", "migrate", "create-admin", "encryption"] {
             assert!(help.contains(command), "{command}");
         }
         assert!(!help.contains("openapi"));

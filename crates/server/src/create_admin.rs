@@ -60,7 +60,7 @@ async fn made(
     command: CreateAdmin,
 ) -> Result<CreatedAdmin, Failure> {
     migrations::migrate(home.url().expose()).await?;
-    let mut wired = wiring::wire(settings, home.url(), secrets, NonZeroUsize::MIN)?;
+    let mut wired = wiring::wire(settings, home.options()?, secrets, NonZeroUsize::MIN)?;
     // The first seal ties the trail to the secret, so that the servers' can't be another one.
     let now = wired.ports.clock.now();
     wired.sealer.seal(now).await.map_err(AuditError::from)?.map_err(AuditError::from)?;

@@ -1,10 +1,12 @@
 //! The database to work on: the one that is named, or a private one in the data dir.
 
 use subtle_local_postgres::{Cluster, Durability, Error, Options};
+use subtle_persistence::PoolOptions;
 
 use crate::data_dir;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
+use crate::wiring::WiringError;
 
 const FOLDER: &str = "postgres";
 const NAME: &str = "subtle";
@@ -31,6 +33,11 @@ impl Home {
 
     pub(crate) fn url(&self) -> &DatabaseUrl {
         &self.url
+    }
+
+    /// How to reach it.
+    pub(crate) fn options(&self) -> Result<PoolOptions, WiringError> {
+        Ok(PoolOptions::from_url(self.url.expose())?)
     }
 
     /// Whether it is the private one.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use subtle_domain::inspection::{ConnectionReport, DatabaseReport};
 use subtle_domain::ports::{Clock as _, Inspection as _};
 use subtle_http::database_json;
-use subtle_persistence::{Database, PgInspection, PoolOptions};
+use subtle_persistence::{Database, PgInspection};
 use subtle_security::SystemClock;
 
 use crate::database::Home;
@@ -20,8 +20,7 @@ pub(crate) fn doctor(settings: &Settings, json: bool) -> Result<(), Failure> {
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
     let _within = runtime.enter();
-    let options = PoolOptions::from_url(home.url().expose()).map_err(WiringError::from)?;
-    let inspection = PgInspection::new(Database::new(options).map_err(WiringError::from)?);
+    let inspection = PgInspection::new(Database::new(home.options()?).map_err(WiringError::from)?);
     let report = runtime.block_on(inspection.look(SystemClock.now())).map_err(Failure::Inspection)?;
     home.close()?;
     let told = if json { format!("{}\n", database_json(&report)) } else { told(&report) };

@@ -11,7 +11,10 @@ use subtle_domain::ports::StoreError;
 use subtle_persistence::migrations::{AdoptError, MigrateError};
 
 use crate::audit::AuditError;
+use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
+use crate::encryption::EncryptionError;
+use crate::health::Unready;
 use crate::secrets::SecretError;
 use crate::serve::PostError;
 use crate::settings::SettingError;
@@ -49,7 +52,13 @@ pub(crate) enum Failure {
     #[error("the database cannot be looked at")]
     Inspection(#[source] StoreError),
     #[error(transparent)]
+    Unready(#[from] Unready),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the server failed")]
@@ -64,13 +73,15 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Says so, and gives the code to exit with: 2 where the command line or a setting is at fault, 3
-    /// where the audit trail is broken.
+    /// where the audit trail is broken or a key is still needed.
     pub(crate) fn tell(&self) -> ExitCode {
         // There is nobody to tell when this fails.
         let _told = writeln!(io::stderr(), "subtle: {}", with_sources(self));
         match self {
             Self::Usage(_) | Self::Setting(_) => ExitCode::from(2),
-            Self::Audit(AuditError::Broken(_)) => ExitCode::from(3),
+            Self::Audit(AuditError::Broken(_)) | Self::Encryption(EncryptionError::Left(_)) => {
+                ExitCode::from(3)
+            }
             Self::DataDir(_)
             | Self::Secret(_)
             | Self::Postgres(_)
@@ -83,7 +94,10 @@ impl Failure {
             | Self::Input(_)
             | Self::CreateAdmin(_)
             | Self::Inspection(_)
+            | Self::Unready(_)
+            | Self::Backup(_)
             | Self::Audit(_)
+            | Self::Encryption(_)
             | Self::Listen { .. }
             | Self::Server(_)
             | Self::Runtime(_)

@@ -2,17 +2,21 @@
 //!
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
-//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin` and `audit` are the commands; `logging` and `failure` are how
+//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database`, `secrets` and `encryption` find what is
+//! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health`, `encryption` and
+//! `audit` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
+mod backup;
 mod cli;
 mod create_admin;
 mod data_dir;
 mod database;
 mod doctor;
+mod encryption;
 mod failure;
+mod health;
 mod logging;
 mod migrate;
 mod secrets;
@@ -51,9 +55,13 @@ fn run(
     logging::start(&settings);
     match invocation.task {
         Task::Serve => serve::serve(&settings),
-        Task::Migrate(what) => migrate::migrate(&settings, what),
+        Task::Migrate(what) => migrate::migrate(&settings, &what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
+        Task::Backup(task) => backup::backup(&settings, &task),
+        Task::Restore(task) => backup::restore(&settings, &task),
+        Task::Health => health::health(&settings),
         Task::Doctor { json } => doctor::doctor(&settings, json),
+        Task::Encryption { json } => encryption::encryption(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::OpenApi => Ok(()),
     }

@@ -9,22 +9,23 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// What to do about migrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MigrateTask {
     ApplyAll,
     Status,
     RevertLast,
     Adopt,
+    GrantTo(String),
 }
 
-pub(crate) fn migrate(settings: &Settings, what: MigrateTask) -> Result<(), Failure> {
+pub(crate) fn migrate(settings: &Settings, what: &MigrateTask) -> Result<(), Failure> {
     let home = Home::open(settings)?;
     let told = crate::runtime()?.block_on(told(home.url().expose(), what))?;
     home.close()?;
     crate::print(&told)
 }
 
-async fn told(url: &str, what: MigrateTask) -> Result<String, Failure> {
+async fn told(url: &str, what: &MigrateTask) -> Result<String, Failure> {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments<'_>| {
         let _infallible = writeln!(text, "{line}");
@@ -38,6 +39,14 @@ async fn told(url: &str, what: MigrateTask) -> Result<String, Failure> {
             if applied.is_empty() {
                 line(format_args!("the database is up to date"));
             }
+        }
+        MigrateTask::GrantTo(role) => {
+            for name in migrations::grant_to(url, role).await? {
+                line(format_args!("applied {name}"));
+            }
+            line(format_args!(
+                "{role} may run the service here, but change neither the schema nor the audit trail"
+            ));
         }
         MigrateTask::Status => {
             for step in migrations::status(url).await? {

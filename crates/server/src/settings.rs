@@ -13,13 +13,14 @@ use subtle_domain::quota::QuotaLimits;
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
 use subtle_mail::Sender;
-use subtle_security::MasterSecrets;
+use subtle_security::{EncryptionKeys, MasterSecrets};
 
 pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
 pub(crate) use parse::LogFormat;
 use parse::{
-    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, list, log_directive, log_format,
-    network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch, time, unless, web_url, word,
+    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, encryption_keys, list,
+    log_directive, log_format, network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch,
+    time, unless, web_url, word,
 };
 pub(crate) use places::{DatabaseUrl, SmtpUrl};
 
@@ -125,6 +126,11 @@ settings! {
             unless("embedded", database_url);
         Open data_dir: PathBuf = ".subtle", "FOLDER",
             "Where the private PostgreSQL and generated secrets are kept", path;
+        Secret encryption_keys: Option<EncryptionKeys> = "none", "KEYS",
+            "What avatar URLs and session data are encrypted with: 32 bytes or more; several, newest first; `plain` first to stop",
+            unless("none", encryption_keys);
+        Open encryption_keys_file: Option<PathBuf> = "none", "FILE",
+            "A file that holds what SUBTLE_ENCRYPTION_KEYS would", unless("none", path);
     }
     "Passwords" {
         Open bcrypt_cost: u32 = "10", "COST",
@@ -167,17 +173,17 @@ settings! {
         Open limit_password_guesses: Option<Rate> = "10/10m", "N/TIME|off",
             "Wrong guesses at one account's password, over all servers", unless("off", rate);
         Open limit_code_guesses: Option<Rate> = "10/10m", "N/TIME|off",
-            "Codes of one account's second factor that are tried, over all servers", unless("off", rate);
+            "Codes of one account's second factor that are tried, and changes of the factor, over all servers", unless("off", rate);
         Open limit_password_by_address: Option<Rate> = "300/1m", "N/TIME|off",
-            "Requests with a password, by client address", unless("off", rate);
+            "Requests with a password, a code or a reset, by client address", unless("off", rate);
         Open limit_token_by_address: Option<Rate> = "1200/1m", "N/TIME|off",
-            "Requests with a refresh token, by client address", unless("off", rate);
+            "Requests with a refresh token, one of a letter or of a hand-off, by client address", unless("off", rate);
         Open limit_letters_by_address: Option<Rate> = "60/10m", "N/TIME|off",
             "Requests for letters, by client address", unless("off", rate);
         Open limit_letters_by_recipient: Option<Rate> = "10/1h", "N/TIME|off",
             "Letters that somebody asks for, by the address they go to, over all servers", unless("off", rate);
         Open limit_events_by_account: Option<Rate> = "6000/1m", "N/TIME|off",
-            "Events that apps tell each other, by account", unless("off", rate);
+            "Events that apps tell each other, and hand-offs, by account", unless("off", rate);
         Open limit_token_by_account: Option<Rate> = "120/1m", "N/TIME|off",
             "Exchanges of refresh tokens, by account", unless("off", rate);
     }

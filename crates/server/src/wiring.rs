@@ -21,7 +21,8 @@ use subtle_security::{
     SystemClock, TotpAuthenticators, UnfitAccessTokens, UnfitAuditProof, UnfitAuthenticators, UnfitHasher,
 };
 
-use crate::settings::{DatabaseUrl, Settings};
+use crate::encryption::{self, EncryptionError};
+use crate::settings::Settings;
 
 /// Why an adapter could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub(crate) enum WiringError {
     Authenticators(#[from] UnfitAuthenticators),
     #[error(transparent)]
     AuditProof(#[from] UnfitAuditProof),
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
 }
 
 /// How many exports of one account may be under way at once.
@@ -71,11 +74,11 @@ impl Wired {
 /// Makes all adapters, and starts the threads and the task that belong to them. Must be called inside the main runtime.
 pub(crate) fn wire(
     settings: &Settings,
-    url: &DatabaseUrl,
+    options: PoolOptions,
     secrets: &MasterSecrets,
     hashing_threads: NonZeroUsize,
 ) -> Result<Wired, WiringError> {
-    let database = Database::new(PoolOptions::from_url(url.expose())?)?;
+    let database = encryption::with_keys(settings, Database::new(options)?)?;
     let store = PgStore::new(database.clone(), Arc::new(MacAuditProof::new(secrets)?));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let policy = policy(settings);

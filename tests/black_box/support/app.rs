@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use subtle_local_postgres::testing::{database, empty_database};
+use subtle_persistence::migrations;
 use tokio::runtime::Runtime;
 
 use super::http::Answer;
 use super::person::Person;
 use super::process::Process;
 use super::sums::Facts;
+
+/// Whom the servers run as: neither superuser nor owner of anything.
+const ROLE: &str = "subtle_tests";
 
 /// How the servers of a test are started.
 pub(crate) struct Builder {
@@ -64,14 +68,21 @@ impl Builder {
     }
 
     fn start_blocking(mut self) -> TestApp {
-        let url = match self.place {
+        let (url, serves) = match self.place {
             Place::Migrated => {
-                database(&subtle_persistence::migrations::fingerprint(), migrate).url().to_owned()
+                let url =
+                    database(&format!("{} {ROLE}", migrations::fingerprint()), migrate).url().to_owned();
+                let serves = as_role(&url);
+                (url, serves)
             }
-            Place::Empty => empty_database().url().to_owned(),
-            Place::At(url) => url,
+            // Who migrates owns what is made.
+            Place::Empty => {
+                let url = empty_database().url().to_owned();
+                (url.clone(), url)
+            }
+            Place::At(url) => (url.clone(), url),
         };
-        self.environment.insert("DATABASE_URL".to_owned(), format!("{url}{}", self.parameters));
+        self.environment.insert("DATABASE_URL".to_owned(), format!("{serves}{}", self.parameters));
         let environment = &self.environment;
         let servers = std::thread::scope(|scope| {
             let started: Vec<_> =
@@ -85,8 +96,13 @@ impl Builder {
 }
 
 fn migrate(url: &str) -> Result<(), Box<dyn Error>> {
-    Runtime::new()?.block_on(subtle_persistence::migrations::migrate(url))?;
+    Runtime::new()?.block_on(migrations::grant_to(url, ROLE))?;
     Ok(())
+}
+
+/// The database as the servers' own role reaches it. On another server than the tests' own it would need a password.
+fn as_role(url: &str) -> String {
+    url.replacen("postgres://postgres@/", &format!("postgres://{ROLE}@/"), 1)
 }
 
 /// One or more servers on a database of the test's own.

@@ -9,7 +9,7 @@ use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::User;
 
 use crate::Ports;
-use crate::again::again;
+use crate::again::{again, conclude};
 use crate::sessions::{Caller, FreshCaller, NotProven};
 
 /// The address that an account shall have.
@@ -57,11 +57,8 @@ pub async fn ask_email_change(
         .map_err(AskEmailChangeError::TooManyLetters)?;
     again(|| async {
         let mut unit = ports.store.begin().await?;
-        let refused = match ask(ports, unit.as_mut(), caller, &command.new, now).await? {
-            Ok(()) => return unit.commit().await.map(Ok),
-            Err(refused) => refused,
-        };
-        unit.rollback().await.map(|()| Err(refused))
+        let done = ask(ports, unit.as_mut(), caller, &command.new, now).await?;
+        conclude(unit, done).await
     })
     .await??;
     ports.record(&caller.user_id, ActivityAction::EmailChangeAsked, &caller.client, now);

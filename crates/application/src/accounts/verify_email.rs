@@ -8,7 +8,7 @@ use subtle_domain::session::ClientInfo;
 use subtle_domain::user::User;
 
 use crate::Ports;
-use crate::again::again;
+use crate::again::{again, conclude};
 
 /// Why an address stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +37,8 @@ pub async fn verify_email(ports: &Ports, token: &str, client: &ClientInfo) -> Re
     };
     again(|| async {
         let mut unit = ports.store.begin().await?;
-        let refused = match verify(ports, unit.as_mut(), &record, client, now).await? {
-            Ok(()) => return unit.commit().await.map(Ok),
-            Err(refused) => refused,
-        };
-        unit.rollback().await.map(|()| Err(refused))
+        let done = verify(ports, unit.as_mut(), &record, client, now).await?;
+        conclude(unit, done).await
     })
     .await??;
     ports.record(&record.user_id, action, client, now);

@@ -1,13 +1,13 @@
 use subtle_domain::Timestamp;
 use subtle_domain::audit::AuditAction;
 use subtle_domain::ids::UserId;
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::session::ClientInfo;
 
 use super::{Forbidden, Privileged};
 use crate::Ports;
 use crate::actor::{Actor, Told};
-use crate::again::again;
+use crate::again::{again, conclude};
 use crate::second_factor::remove_within;
 
 /// Why a second factor is as it was.
@@ -47,24 +47,28 @@ async fn attempt(
     now: Timestamp,
 ) -> Result<Result<(), RemoveSecondFactorError>, StoreError> {
     let mut unit = ports.store.begin().await?;
-    let refused = match by.confirm_on(unit.as_mut(), id).await? {
-        Err(lost) => lost.into(),
-        Ok(subject) => {
-            let subject = subject.filter(|user| !user.is_erased());
-            match subject.filter(|user| user.second_factor_at.is_some()) {
-                None => RemoveSecondFactorError::NotFound,
-                Some(user) => {
-                    // The letter does not tell where the administrator was.
-                    remove_within(ports, unit.as_mut(), user, &ClientInfo::default(), now).await?;
-                    let (by, action) = (Actor::from(by), AuditAction::SecondFactorRemoved);
-                    let entry = ports.audit_entry(&by, action, Some(id), Told::default(), now);
-                    unit.audit().append(&entry).await?;
-                    return unit.commit().await.map(Ok);
-                }
-            }
-        }
+    let removed = remove(ports, unit.as_mut(), by, id, now).await?;
+    conclude(unit, removed).await
+}
+
+async fn remove(
+    ports: &Ports,
+    unit: &mut dyn UnitOfWork,
+    by: &Privileged,
+    id: &UserId,
+    now: Timestamp,
+) -> Result<Result<(), RemoveSecondFactorError>, StoreError> {
+    let subject = match by.confirm_on(unit, id).await? {
+        Ok(subject) => subject.filter(|user| !user.is_erased() && user.second_factor_at.is_some()),
+        Err(lost) => return Ok(Err(lost.into())),
     };
-    unit.rollback().await.map(|()| Err(refused))
+    let Some(user) = subject else { return Ok(Err(RemoveSecondFactorError::NotFound)) };
+    // The letter does not tell where the administrator was.
+    remove_within(ports, unit, user, &ClientInfo::default(), now).await?;
+    let (by, action) = (Actor::from(by), AuditAction::SecondFactorRemoved);
+    let entry = ports.audit_entry(&by, action, Some(id), Told::default(), now);
+    unit.audit().append(&entry).await?;
+    Ok(Ok(()))
 }
 
 #[cfg(test)]

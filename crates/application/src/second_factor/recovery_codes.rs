@@ -5,7 +5,7 @@ use subtle_domain::token::RecoveryCode;
 use super::NoSecondFactor;
 use super::remove::with_factor;
 use crate::Ports;
-use crate::again::again;
+use crate::again::{again, conclude};
 use crate::sessions::FreshCaller;
 
 /// Gives the caller new recovery codes, shown this once. The older ones are good for nothing from then on, and a letter tells of it.
@@ -17,15 +17,16 @@ pub async fn replace_recovery_codes(
     ports.may_change_factor(&caller.user_id, now).await?.map_err(NoSecondFactor::TooMany)?;
     let made = again(|| async {
         let mut unit = ports.store.begin().await?;
-        match with_factor(unit.users().lock(&caller.user_id).await?) {
+        let made = match with_factor(unit.users().lock(&caller.user_id).await?) {
             Ok(user) => {
                 let codes = ports.new_codes(unit.as_mut(), &user).await?;
                 let kind = LetterKind::RecoveryCodesMade;
                 unit.outbox().add(&ports.letter(&user.id, kind, &user.email, &caller.client, now)).await?;
-                unit.commit().await.map(|()| Ok(codes))
+                Ok(codes)
             }
-            Err(refused) => unit.rollback().await.map(|()| Err(refused)),
-        }
+            Err(refused) => Err(refused),
+        };
+        conclude(unit, made).await
     });
     let codes = made.await??;
     ports.record(&caller.user_id, ActivityAction::RecoveryCodesMade, &caller.client, now);

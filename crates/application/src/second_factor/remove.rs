@@ -7,7 +7,7 @@ use subtle_domain::throttle::RetryAfter;
 use subtle_domain::user::User;
 
 use crate::Ports;
-use crate::again::again;
+use crate::again::{again, conclude};
 use crate::sessions::FreshCaller;
 
 /// Why there is nothing to change about a second factor.
@@ -32,13 +32,11 @@ pub async fn remove_second_factor(ports: &Ports, caller: &FreshCaller) -> Result
     let (caller, now) = (caller.caller(), ports.clock.now());
     let removed = again(|| async {
         let mut unit = ports.store.begin().await?;
-        match with_factor(unit.users().lock(&caller.user_id).await?) {
-            Ok(user) => {
-                remove_within(ports, unit.as_mut(), user, &caller.client, now).await?;
-                unit.commit().await.map(Ok)
-            }
-            Err(refused) => unit.rollback().await.map(|()| Err(refused)),
-        }
+        let removed = match with_factor(unit.users().lock(&caller.user_id).await?) {
+            Ok(user) => Ok(remove_within(ports, unit.as_mut(), user, &caller.client, now).await?),
+            Err(refused) => Err(refused),
+        };
+        conclude(unit, removed).await
     });
     removed.await??;
     ports.record(&caller.user_id, ActivityAction::SecondFactorRemoved, &caller.client, now);

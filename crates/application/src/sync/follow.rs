@@ -71,8 +71,8 @@ impl Follower {
 
     /// Reads the events that come next, if there are any yet, for [`Follower::pass`] to go on behind them.
     ///
-    /// For as many as [`Follower::pass`] will keep, as far as can be told. The future is its own: whoever lets it run to its end, even if nobody wants the events any more, gives its connection back. One
-    /// that is dropped costs the connection, and many clients may go away at once.
+    /// As many as [`Follower::pass`] will keep, as far as can be told. The future is its own: run to its end, even if nobody wants the
+    /// events any more, it gives its connection back. One that is dropped costs the connection, and many clients may go away at once.
     pub fn read(&self) -> impl Future<Output = Result<Vec<PlacedEvent>, StoreError>> + Send + 'static {
         let (ports, user) = (Arc::clone(&self.ports), self.caller.user_id.clone());
         let (place, reach) = (self.place, self.reach);

@@ -4,7 +4,7 @@ use super::{Credentials, StoreError};
 use crate::Timestamp;
 use crate::email::EmailAddress;
 use crate::ids::UserId;
-use crate::second_factor::{Challenge, SealedSecret, SecondFactor, TotpStep};
+use crate::second_factor::{Challenge, EncryptedSecret, SecondFactor, TotpStep};
 use crate::token::{OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
 
 /// A new secret, as it is shown and as it is kept.
@@ -15,7 +15,7 @@ pub struct Enrolment {
     /// For the owner's app, by a picture.
     pub uri: TotpUri,
     /// For the store.
-    pub sealed: SealedSecret,
+    pub encrypted: EncryptedSecret,
 }
 
 /// A code that was right.
@@ -24,7 +24,7 @@ pub struct RightCode {
     /// Of which half minute it is.
     pub step: TotpStep,
     /// The secret encrypted by the newest key, where an older one had done that.
-    pub resealed: Option<SealedSecret>,
+    pub reencrypted: Option<EncryptedSecret>,
 }
 
 /// Makes secrets and checks codes: TOTP with HMAC-SHA-1, six digits and half minutes, which is what all apps know.
@@ -36,7 +36,7 @@ pub trait Authenticators: Send + Sync {
     fn check(
         &self,
         user: &UserId,
-        sealed: &SealedSecret,
+        encrypted: &EncryptedSecret,
         code: &OneTimeCode,
         now: Timestamp,
     ) -> Option<RightCode>;

@@ -27,7 +27,7 @@ const PHASE_2: [&str; 2] = ["bridge_tokens", "sync_logs"];
 const CATALOGUE: &str = "
 WITH tables AS (
     SELECT c.oid, c.relname::text AS name, c.relrowsecurity FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+    WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p')
 )
 SELECT 'table' AS kind, t.name AS owner, '' AS name, '' AS definition FROM tables t
 UNION ALL
@@ -58,7 +58,7 @@ DECLARE
 BEGIN
     FOR signature IN
         SELECT oid::regprocedure::text FROM pg_proc
-        WHERE pronamespace = current_schema()::regnamespace
+        WHERE pronamespace = quote_ident(current_schema())::regnamespace
             AND proname IN ('get_user_stats', 'get_user_activity_summary')
     LOOP
         EXECUTE 'DROP FUNCTION ' || signature;

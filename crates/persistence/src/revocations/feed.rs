@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use subtle_domain::Timestamp;
@@ -23,8 +25,10 @@ use crate::schema::{sessions, users};
 use crate::sync::{self, Topic};
 
 /// The connection has a name of its own, so that operators find it in `pg_stat_activity`.
-const LISTEN: &str =
-    "SET application_name = 'subtle revocations'; LISTEN subtle_revocations; LISTEN subtle_sync";
+const LISTEN: &str = "SET application_name = 'subtle revocations'; \
+                      LISTEN subtle_revocations; LISTEN subtle_sync; LISTEN subtle_heard";
+/// Where a listener hears that it hears.
+const HEARD: &str = "subtle_heard";
 /// A connection that is silent for so long is asked whether it lives.
 const PING_AFTER: Duration = Duration::from_millis(300);
 /// And counts as dead when it does not say so within this.
@@ -126,6 +130,10 @@ enum Lost {
     Broken(#[from] diesel::result::Error),
     #[error("the connection is mute")]
     Mute,
+    #[error(
+        "notifications do not arrive: a pooler in between must give each client a connection of its own (session mode)"
+    )]
+    Deaf,
     #[error("the connection was closed")]
     Closed,
 }
@@ -156,6 +164,7 @@ impl Listener {
     async fn listen(&self, backoff: &mut Backoff) -> Result<(), Lost> {
         let mut connection = self.database.connect().await?;
         within(PATIENCE, connection.batch_execute(LISTEN)).await?;
+        self.be_sure_to_hear(&mut connection).await?;
         let began = self.clock.now();
         within(PATIENCE, self.catch_up(&mut connection, began)).await?;
         // What those missed who follow a log they read for themselves.
@@ -165,13 +174,41 @@ impl Listener {
         backoff.reset();
         loop {
             if let Ok(heard) = timeout(PING_AFTER, heard(&mut connection)).await {
-                let Heard { channel, payload } = heard?;
-                if channel == sync::CHANNEL { self.wake(&payload) } else { self.learn(&payload) }
+                self.take(heard?);
             } else {
                 let asked = self.clock.now();
                 within(PING_PATIENCE, connection.batch_execute("SELECT 1")).await?;
                 self.reached(asked);
             }
+        }
+    }
+
+    /// A pooler that gives each transaction another connection takes a LISTEN, answers every ping, and delivers nothing. So what is said on
+    /// another connection must be heard on this one before anybody relies on it.
+    async fn be_sure_to_hear(&self, connection: &mut AsyncPgConnection) -> Result<(), Lost> {
+        let own = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result::<i32>(connection);
+        let own = within(PATIENCE, own).await?.to_string();
+        let mut other = self.database.connect().await?;
+        let say = format!("NOTIFY {HEARD}, '{own}'");
+        within(PATIENCE, other.batch_execute(&say)).await?;
+        let is_heard = async {
+            loop {
+                let heard = heard(connection).await?;
+                if heard.channel == HEARD && heard.payload == own {
+                    return Ok(());
+                }
+                self.take(heard);
+            }
+        };
+        timeout(PATIENCE, is_heard).await.unwrap_or(Err(Lost::Deaf))
+    }
+
+    fn take(&self, Heard { channel, payload }: Heard) {
+        match channel.as_str() {
+            sync::CHANNEL => self.wake(&payload),
+            // Another server's.
+            HEARD => {}
+            _ => self.learn(&payload),
         }
     }
 

@@ -76,6 +76,31 @@ async fn our_own_schema_has_nothing_twice() {
     assert_eq!(twins, []);
 }
 
+/// Our own sessions are in UTC in any case; it is about those of others.
+#[tokio::test]
+async fn a_zone_of_the_database_that_is_not_utc_is_told() {
+    let home = Home::of_three().await;
+    let unsafe_settings = async || {
+        let found = look(&home).await.findings().into_iter();
+        found
+            .filter(|finding| finding.seen.starts_with("TimeZone is"))
+            .map(|finding| finding.seen)
+            .collect::<Vec<_>>()
+    };
+    let set = |zone: &str| {
+        format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), '{zone}'); END $$"
+        )
+    };
+    home.run(&set("Asia/Tokyo")).await;
+    assert_eq!(
+        unsafe_settings().await,
+        ["TimeZone is Asia/Tokyo: Prisma Client takes each time for another one"]
+    );
+    home.run(&set("UTC")).await;
+    assert_eq!(unsafe_settings().await, [""; 0]);
+}
+
 #[tokio::test]
 async fn clocks_that_differ_are_told() {
     let home = Home::of_three().await;

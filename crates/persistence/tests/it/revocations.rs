@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use chrono::TimeDelta;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::{Clock, Revocations};
 use subtle_persistence::{Database, PoolOptions, RevocationFeed, RevocationList};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::Notify;
 use tokio_postgres::config::Host;
@@ -209,6 +211,68 @@ async fn a_connection_that_went_silent_is_given_up_and_made_anew() {
     replica.home.run(&ended("s1", TimeDelta::zero())).await;
     replica.notify("s:s1").await;
     eventually("the session is refused", || replica.refuses("ada", "s1")).await;
+}
+
+/// A way to the database on which notifications are lost until somebody opens it, as by a pooler that gives each transaction another
+/// connection; and how many connections were made by it.
+async fn deaf_way(home: &Home) -> Option<(String, Arc<AtomicBool>, Arc<AtomicUsize>)> {
+    let config: tokio_postgres::Config = home.url().parse().unwrap();
+    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
+    let socket = folder.join(".s.PGSQL.5432");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (user, name) = (config.get_user()?, config.get_dbname()?);
+    let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
+    let (open, many) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_open, count) = (Arc::clone(&open), Arc::clone(&many));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let server = UnixStream::connect(&socket).await.unwrap();
+            let ((mut asks, answers), (mut told, mut heard)) = (client.into_split(), server.into_split());
+            tokio::spawn(async move { copy(&mut asks, &mut heard).await });
+            tokio::spawn(pass(Arc::clone(&is_open), answers, async move |bytes: &mut [u8]| {
+                told.read_exact(bytes).await.is_ok()
+            }));
+        }
+    });
+    Some((url, open, many))
+}
+
+/// Passes on what the server says, message by message: a letter, the length of the rest, the rest.
+async fn pass(
+    is_open: Arc<AtomicBool>,
+    mut answers: OwnedWriteHalf,
+    mut read: impl AsyncFnMut(&mut [u8]) -> bool,
+) {
+    const NOTIFICATION: u8 = b'A';
+    loop {
+        let mut message = vec![0; 5];
+        if !read(&mut message).await {
+            return;
+        }
+        let length = i32::from_be_bytes(message[1..].try_into().unwrap());
+        message.resize(1 + usize::try_from(length).unwrap(), 0);
+        if !read(&mut message[5..]).await {
+            return;
+        }
+        let is_lost = message[0] == NOTIFICATION && !is_open.load(Ordering::Relaxed);
+        if !is_lost && answers.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_hears_nothing_is_not_ready_however_well_its_connection_answers() {
+    let home = home().await;
+    let Some((url, open, connections)) = deaf_way(&home).await else { return };
+    let pool = Database::new(PoolOptions::from_url(&url).unwrap()).unwrap();
+    let list = Arc::new(RevocationList::new(TOKEN_LIFE));
+    let feed = RevocationFeed::start(pool, list, Arc::new(Still(Mutex::new(start()))));
+    eventually("it has been given up once", || connections.load(Ordering::Relaxed) > 2).await;
+    assert!(!feed.status().is_ready());
+    open.store(true, Ordering::Relaxed);
+    assert!(feed.status().ready().await);
 }
 
 #[tokio::test]

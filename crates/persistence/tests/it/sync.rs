@@ -13,7 +13,7 @@ use subtle_persistence::{Database, PgSyncEvents, RevocationFeed, RevocationList}
 
 use crate::support::{Home, later, session, session_id, start, store, user_id};
 
-fn event(id: &str, user: &str) -> SyncEvent {
+pub(crate) fn event(id: &str, user: &str) -> SyncEvent {
     SyncEvent {
         id: SyncEventId::parse(id).unwrap(),
         user_id: user_id(user),

@@ -29,6 +29,15 @@ pub(super) fn cautions(settings: &Settings, address: SocketAddr) {
     }
 }
 
+pub(super) fn protection(protects_rows: bool) {
+    if !protects_rows {
+        tracing::warn!(
+            "row-level security is not in use: let an administrator of the server run `CREATE ROLE subtle_user` and \
+             `GRANT subtle_user TO` the role of DATABASE_URL, then `subtle migrate`"
+        );
+    }
+}
+
 pub(super) fn migrations(applied: &[String]) {
     if let Some(latest) = applied.last() {
         tracing::info!(migrations = applied.len(), latest, "brought the database up to date");

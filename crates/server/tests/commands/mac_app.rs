@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::subtle::{Folder, PATIENCE, Server, lines, migrated};
+use crate::subtle::{Folder, PATIENCE, Server, lines, migrated, request};
 
 /// How long something may be on its way before another is sent.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -53,15 +53,11 @@ impl Drop for App {
     }
 }
 
-/// Sends a request with a body; gives the body of the answer.
+/// Sends a request that succeeds; gives the body of the answer.
 fn send(method: &str, url: &str, access: &str, body: &Value) -> Value {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
-        let answer = request.bearer_auth(access).json(body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
-        answer.json().await.unwrap_or_default()
-    })
+    let (status, body) = request(method, url, access, body);
+    assert!(status < 300, "{status} {body}");
+    body
 }
 
 #[test]

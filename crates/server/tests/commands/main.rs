@@ -2,7 +2,9 @@
 
 mod admins;
 mod audit;
+mod backups;
 mod doctor;
+mod encryption;
 mod mac_app;
 mod migrations;
 mod refusals;

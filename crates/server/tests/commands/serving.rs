@@ -33,6 +33,17 @@ fn without_any_setting_it_serves_on_a_postgresql_of_its_own_and_keeps_what_it_ha
 }
 
 #[test]
+fn health_is_told_by_the_exit_code() {
+    let (folder, database) = (Folder::new(), migrated());
+    let mut server = Server::start(folder.on(database.url(), &[]));
+    let address = server.ready();
+    let health = || folder.subtle(&["health", "--listen", &address]);
+    assert_eq!(printed(health()), "ready\n");
+    assert!(server.stop().success());
+    assert!(refusal(health(), 1).contains(&format!("nobody answers on {address}")));
+}
+
+#[test]
 fn five_servers_that_start_together_on_an_empty_database_all_become_ready() {
     let (folder, database) = (Folder::new(), testing::empty_database());
     let mut servers: Vec<_> = (0..5).map(|_| Server::start(folder.on(database.url(), &[]))).collect();

@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use subtle_local_postgres::testing::{self, TestDatabase};
 use subtle_persistence::migrations;
 
@@ -82,6 +83,28 @@ pub(crate) fn sql(database: &TestDatabase, sql: &str) {
         let (_closed, done) = tokio::join!(connection, done);
         done.unwrap();
     });
+}
+
+/// The one text that a query finds.
+pub(crate) fn value(database: &TestDatabase, query: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.unwrap();
+        let found = async move { client.query_one(query, &[]).await };
+        let (_closed, found) = tokio::join!(connection, found);
+        found.unwrap().get(0)
+    })
+}
+
+/// Sends a request with a body; gives the status and the body of the answer.
+pub(crate) fn request(method: &str, url: &str, access: &str, body: &Value) -> (u16, Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(access).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    })
 }
 
 /// Runs to the end, with this on standard input.

@@ -1,0 +1,227 @@
+//! The second wall: what one person's role sees and may do, and what the role may do that a service runs as.
+
+use diesel_async::SimpleAsyncConnection;
+use subtle_domain::ports::{Accounts, Store, SyncEvents};
+use subtle_domain::sync::Place;
+use subtle_persistence::migrations::{MigrateError, are_rows_protected, grant_to, migrate};
+use subtle_persistence::{Database, PgAccounts, PgSyncEvents, PoolOptions};
+
+use crate::support::{Home, store, user_id};
+use crate::sync::event;
+
+/// A row of Ada's and one of Bob's in every table that has rows of persons.
+const ROWS: &str = "
+    INSERT INTO admin_notes (id, user_id, admin_id, note) SELECT id, id, id, 'x' FROM users WHERE id <> 'eve';
+    INSERT INTO audit_logs (id, user_id, admin_id, action) SELECT id, id, id, 'x' FROM users WHERE id <> 'eve';
+    INSERT INTO billing_closings (user_id, month, total_cost) SELECT id, '2026-01-01', 1 FROM users WHERE id <> 'eve';
+    INSERT INTO billing_history (id, user_id, amount, status) SELECT id, id, 1, 'pending' FROM users WHERE id <> 'eve';
+    INSERT INTO bridge_tokens (id, user_id, token, expires_at) SELECT id, id, id, '2100-01-01' FROM users WHERE id <> 'eve';
+    INSERT INTO mail_outbox (id, user_id, kind, recipient, due_at) SELECT id, id, 'x', 'x', now() FROM users WHERE id <> 'eve';
+    INSERT INTO one_time_tokens (user_id, purpose, id, digest, salt, email, created_at, expires_at)
+        SELECT id, 'reset_password', id, id, '', 'x', now(), '2100-01-01' FROM users WHERE id <> 'eve';
+    INSERT INTO recovery_codes (user_id, digest) SELECT id, 'x' FROM users WHERE id <> 'eve';
+    INSERT INTO second_factors (user_id, sealed) SELECT id, '' FROM users WHERE id <> 'eve';
+    INSERT INTO sessions (id, user_id, refresh_token, expires_at) SELECT id, id, id, '2100-01-01' FROM users WHERE id <> 'eve';
+    INSERT INTO sync_logs (id, user_id, event_type, event_source, place) SELECT id, id, 'x', 'x', 1 FROM users WHERE id <> 'eve';
+    INSERT INTO sync_places (user_id, last) SELECT id, 1 FROM users WHERE id <> 'eve';
+    INSERT INTO usage_daily (user_id, day, feature_type, events, request_count, total_tokens, total_cost)
+        SELECT id, '2026-01-01', '', 1, 1, 1, 1 FROM users WHERE id <> 'eve';
+    INSERT INTO usage_reservations (user_id, id, request_count, total_tokens, total_cost, expires_at)
+        SELECT id, id, 1, 1, 1, '2100-01-01' FROM users WHERE id <> 'eve';
+    INSERT INTO user_activity (id, user_id, action) SELECT id, id, 'x' FROM users WHERE id <> 'eve';
+    INSERT INTO user_quotas (user_id, metric, amount) SELECT id, 'cost', 1 FROM users WHERE id <> 'eve';
+    INSERT INTO user_usage_metrics (id, user_id) SELECT id, id FROM users WHERE id <> 'eve'";
+
+/// Tables with rows of persons, and the column that says whose: `sessions.user_id`.
+const TABLES: &str = "
+    SELECT format('%s.%s', c.relname, a.attname) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
+        AND (a.attname = 'user_id' OR (c.relname = 'users' AND a.attname = 'id')) ORDER BY 1";
+
+/// As everything is granted to it here, nothing but its policies holds the role back.
+async fn walled() -> (Home, Vec<(String, String)>) {
+    let home = Home::of_three().await;
+    home.run(ROWS).await;
+    home.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO subtle_user").await;
+    let tables = home.first_column(TABLES).await;
+    let split = |table: &String| {
+        let (table, column) = table.split_once('.').unwrap();
+        (table.to_owned(), column.to_owned())
+    };
+    (home, tables.iter().map(split).collect())
+}
+
+/// SQL as it is run for Ada.
+fn as_ada(sql: &str) -> String {
+    format!("BEGIN; SET LOCAL ROLE subtle_user; SET LOCAL app.current_user_id = 'ada'; {sql}")
+}
+
+/// What the server says of SQL that it refuses for Ada.
+async fn refusal(home: &Home, sql: &str) -> String {
+    let mut connection = home.connection().await;
+    connection.batch_execute(&as_ada(sql)).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn in_every_table_nothing_is_read_of_another_person_even_without_a_condition() {
+    let (home, tables) = walled().await;
+    assert!(tables.len() >= 18, "{tables:?}");
+    for (table, column) in tables {
+        let seen = home.first_column(&as_ada(&format!("SELECT {column} FROM {table}"))).await;
+        assert_eq!(seen, ["ada"], "{table}");
+        let others = as_ada(&format!("SELECT count(*) FROM {table} WHERE {column} = 'bob'"));
+        assert_eq!(home.value(&others).await, "0", "{table}");
+        let all = home.first_column(&format!("SELECT {column} FROM {table} WHERE {column} = 'bob'")).await;
+        assert_eq!(all, ["bob"], "{table}: there is a row, and who owns the tables sees it");
+    }
+}
+
+#[tokio::test]
+async fn in_every_table_nothing_is_written_for_another_person() {
+    let (home, tables) = walled().await;
+    for (table, column) in tables {
+        let bobs = format!("SELECT md5(string_agg(t::text, '')) FROM {table} t WHERE {column} = 'bob'");
+        let before = home.value(&bobs).await;
+        for sql in [
+            format!("UPDATE {table} SET {column} = {column} WHERE {column} = 'bob'"),
+            format!("UPDATE {table} SET {column} = {column} WHERE {column} <> 'ada'"),
+            format!("DELETE FROM {table} WHERE {column} = 'bob'"),
+        ] {
+            home.run(&as_ada(&format!("{sql}; COMMIT"))).await;
+        }
+        assert_eq!(home.value(&bobs).await, before, "{table}");
+        let row = home.value(&format!("SELECT to_jsonb(t) FROM {table} t WHERE {column} = 'bob'")).await;
+        let row = row.replace('\'', "''");
+        let put = format!("INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, '{row}')).*");
+        let told = refusal(&home, &put).await;
+        assert!(told.contains("row-level security policy"), "{table}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_is_not_named_is_nobody() {
+    let (home, tables) = walled().await;
+    for (table, _) in tables {
+        let nobody = format!("BEGIN; SET LOCAL ROLE subtle_user; SELECT count(*) FROM {table}");
+        assert_eq!(home.value(&nobody).await, "0", "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_role_reads_no_secret_and_no_notes() {
+    let home = Home::of_three().await;
+    for sql in [
+        "SELECT password_hash FROM users",
+        "SELECT refresh_token FROM sessions",
+        "SELECT salt FROM sessions",
+        "SELECT token FROM bridge_tokens",
+        "SELECT digest FROM one_time_tokens",
+        "SELECT digest FROM recovery_codes",
+        "SELECT sealed FROM second_factors",
+        "SELECT note FROM admin_notes",
+        "SELECT action FROM audit_logs",
+        "UPDATE users SET role = 'admin'",
+        "DELETE FROM sync_logs",
+        "INSERT INTO user_quotas (user_id, metric) VALUES ('ada', 'cost')",
+    ] {
+        let told = refusal(&home, sql).await;
+        assert!(told.contains("permission denied"), "{sql}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_service_does_for_one_person_it_does_as_that_role() {
+    let home = Home::of_three().await;
+    let (accounts, events) = (PgAccounts::new(home.pool()), PgSyncEvents::new(home.pool()));
+    let ada = user_id("ada");
+    let append = async || {
+        let mut unit = store(home.pool()).begin().await.unwrap();
+        let appended = unit.sync().append(&event("e1", "ada")).await;
+        appended.map(drop).and(unit.commit().await)
+    };
+    append().await.unwrap();
+    assert!(accounts.find(&ada).await.unwrap().is_some());
+    assert_eq!(events.after(&ada, Place::START, 9).await.unwrap().len(), 1);
+    // A wall without a door: whoever goes through it sees nothing at all.
+    for table in ["users", "sync_logs", "sync_places"] {
+        home.run(&format!("ALTER POLICY own_rows ON {table} USING (false)")).await;
+    }
+    assert_eq!(accounts.find(&ada).await.unwrap(), None);
+    assert!(events.after(&ada, Place::START, 9).await.unwrap().is_empty());
+    assert_eq!(events.last(&ada).await.unwrap(), Place::START);
+    assert!(append().await.is_err());
+    // What is not for one person alone is not behind it.
+    assert!(accounts.credentials(&ada).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_role_is_laid_down_with_each_statement_also_with_one_that_failed() {
+    let home = Home::of_three().await;
+    let pool = home.pool_with("connection_limit=1");
+    let accounts = PgAccounts::new(pool.clone());
+    let ada = user_id("ada");
+    for _ in 0..3 {
+        assert!(accounts.find(&ada).await.unwrap().is_some());
+        // Which the role may not read.
+        assert!(accounts.credentials(&ada).await.unwrap().is_some());
+    }
+    home.run("ALTER POLICY own_rows ON users USING (1 / (length(id) - 3) = 0)").await;
+    accounts.find(&ada).await.unwrap_err();
+    assert!(accounts.credentials(&ada).await.unwrap().is_some());
+    home.await_no_open_transaction().await;
+}
+
+#[tokio::test]
+async fn without_the_role_the_service_works_and_nothing_is_protected() {
+    let home = Home::of_three().await;
+    home.run("REVOKE ALL ON users FROM subtle_user; REVOKE SELECT (id) ON users FROM subtle_user").await;
+    assert!(!are_rows_protected(home.url()).await.unwrap());
+    let mut options = PoolOptions::from_url(home.url()).unwrap();
+    options.protects_rows = false;
+    let accounts = PgAccounts::new(Database::new(options).unwrap());
+    assert!(accounts.find(&user_id("ada")).await.unwrap().is_some());
+    // Whoever migrates mends it.
+    assert!(migrate(home.url()).await.unwrap().is_empty());
+    assert!(are_rows_protected(home.url()).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_role_of_a_service_changes_neither_the_schema_nor_the_audit_trail() {
+    let home = Home::of_three().await;
+    home.run(ROWS).await;
+    assert!(grant_to(home.url(), "subtle_it").await.unwrap().is_empty());
+    let mut connection = home.connection().await;
+    connection.batch_execute("SET ROLE subtle_it").await.unwrap();
+    for sql in [
+        "CREATE TABLE mine (id INT)",
+        "ALTER TABLE users ADD COLUMN mine INT",
+        "DROP TABLE sessions",
+        "CREATE INDEX ON users (role)",
+        "DROP POLICY own_rows ON users",
+        "ALTER TABLE users DISABLE ROW LEVEL SECURITY",
+        "CREATE OR REPLACE FUNCTION cuid() RETURNS TEXT LANGUAGE sql AS 'SELECT ''x'''",
+        "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
+        "UPDATE audit_logs SET action = 'y'",
+        "DELETE FROM audit_logs",
+        "TRUNCATE audit_logs",
+        "UPDATE audit_seals SET number = 2",
+        "DELETE FROM audit_seals",
+        "TRUNCATE users",
+        "DELETE FROM __diesel_schema_migrations",
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('1')",
+    ] {
+        let told = connection.batch_execute(sql).await.unwrap_err().to_string();
+        let refused = ["permission denied", "must be owner"].iter().any(|part| told.contains(part));
+        assert!(refused, "{sql}: {told}");
+    }
+    // It sees all rows, as a service must, and may act for one person.
+    connection.batch_execute("UPDATE users SET full_name = 'x'; INSERT INTO audit_logs (id, admin_id, action) VALUES ('n', 'ada', 'x')").await.unwrap();
+    connection.batch_execute("BEGIN; SET LOCAL ROLE subtle_user; COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_passes_every_check_is_not_given_anything() {
+    let home = Home::new().await;
+    let told = grant_to(home.url(), "postgres").await.unwrap_err();
+    assert!(matches!(&told, MigrateError::Grant(why) if why.contains("superuser")), "{told}");
+}

@@ -1,0 +1,41 @@
+//! Why there is no backup, or no restore. Whatever it is, the live database is as it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use subtle_domain::ports::StoreError;
+use subtle_persistence::migrations::MigrateError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupError {
+    #[error("{} is there already: nothing was written", .0.display())]
+    Exists(PathBuf),
+    #[error("--keep goes with a folder to keep backups in, and {} is none", .0.display())]
+    NoFolder(PathBuf),
+    #[error("{} is not a whole backup ({why}): nothing was restored", path.display())]
+    Damaged { path: PathBuf, why: &'static str },
+    #[error("what was restored is not what was backed up:\n  {}", .0.join("\n  "))]
+    Differs(Vec<String>),
+    #[error("the backup is of a newer version of subtle, with migrations that this one does not know: {}", .0.join(", "))]
+    Newer(Vec<String>),
+    #[error(
+        "database {database} holds {accounts} accounts: --force puts the backup in its place, and keeps it under another name"
+    )]
+    Occupied { database: String, accounts: i64 },
+    #[error("{program} failed: {told}")]
+    Program { program: &'static str, told: String },
+    #[error(transparent)]
+    NotInstalled(#[from] subtle_local_postgres::Error),
+    #[error("the server refused")]
+    Server(#[from] StoreError),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error("cannot {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// What an error of the operating system becomes.
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io { action, path, source }
+}
