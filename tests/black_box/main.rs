@@ -22,6 +22,7 @@ mod kills;
 mod ledger;
 mod letters;
 mod limits;
+mod metrics;
 mod model;
 mod notes;
 mod overload;

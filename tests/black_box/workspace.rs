@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// What each package may depend on, outside of its tests: inward only.
-const INWARD: [(&str, &[&str]); 10] = [
+const INWARD: [(&str, &[&str]); 11] = [
     ("subtle-domain", &[]),
+    ("subtle-metrics", &[]),
     ("subtle-application", &["subtle-domain"]),
-    ("subtle-persistence", &["subtle-domain"]),
-    ("subtle-security", &["subtle-domain"]),
+    ("subtle-persistence", &["subtle-domain", "subtle-metrics"]),
+    ("subtle-security", &["subtle-domain", "subtle-metrics"]),
     ("subtle-mail", &["subtle-domain"]),
-    ("subtle-http", &["subtle-application", "subtle-domain"]),
+    ("subtle-http", &["subtle-application", "subtle-domain", "subtle-metrics"]),
     ("subtle-local-postgres", &[]),
     (
         "subtle-server",
@@ -21,6 +22,7 @@ const INWARD: [(&str, &[&str]); 10] = [
             "subtle-http",
             "subtle-local-postgres",
             "subtle-mail",
+            "subtle-metrics",
             "subtle-persistence",
             "subtle-security",
         ],

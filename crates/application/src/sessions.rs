@@ -16,7 +16,7 @@ pub use begin::{Renewed, SignedIn};
 pub use complete::{CompleteSignIn, CompleteSignInError, complete_sign_in};
 pub use end::{EndSession, end_others, end_session};
 pub use list::{SessionCursor, SessionPage, list_sessions};
-pub use refresh::{RefreshError, refresh};
+pub use refresh::{RefreshError, Refreshed, refresh};
 pub use sign_in::{SignIn, SignInError, sign_in};
 pub use sign_out::sign_out;
 pub use step_up::{FreshCaller, NotProven, ReauthenticateError, SignInTooOld, reauthenticate, step_up};

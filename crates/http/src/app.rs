@@ -14,6 +14,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::metrics::{Gauges, Metrics};
+use crate::paths::Paths;
 use crate::problem::ApiError;
 use crate::server::Readiness;
 use crate::settings::Settings;
@@ -30,15 +32,16 @@ pub(crate) struct Shared {
     pub(crate) readiness: Data<Readiness>,
     document: Bytes,
     paths: Data<Paths>,
+    pub(crate) metrics: Data<Metrics>,
+    gauges: Data<Gauges>,
 }
 
-/// Every path with its methods.
-struct Paths(Vec<(String, Vec<Method>)>);
-
 impl Shared {
-    pub(crate) fn new(ports: Ports, settings: Settings, readiness: Readiness) -> Self {
+    pub(crate) fn new(ports: Ports, settings: Settings, readiness: Readiness, gauges: Gauges) -> Self {
         let mut paths = document::methods(&document());
-        paths.push(("/openapi.json".to_owned(), vec![Method::GET]));
+        let undocumented = ["/openapi.json", "/docs", "/docs/", "/docs/{file}"];
+        paths.extend(undocumented.map(|path| (path.to_owned(), vec![Method::GET])));
+        let paths = Data::new(Paths::new(paths));
         Self {
             ports: Data::new(ports),
             turns: Data::default(),
@@ -46,7 +49,9 @@ impl Shared {
             settings: Data::new(settings),
             readiness: Data::new(readiness),
             document: Bytes::from(document::openapi_document()),
-            paths: Data::new(Paths(paths)),
+            metrics: Data::new(Metrics::new(paths.clone())),
+            gauges: Data::new(gauges),
+            paths,
         }
     }
 }
@@ -71,7 +76,7 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    let Shared { ports, turns, stream_turns, settings, readiness, document, paths } = shared;
+    let Shared { ports, turns, stream_turns, settings, readiness, document, paths, metrics, gauges } = shared;
     let cors = Condition::new(!settings.cors_origins.is_empty(), cors(&settings));
     let openapi = move || ready(HttpResponse::Ok().content_type("application/json").body(document.clone()));
     App::new()
@@ -81,6 +86,8 @@ pub(crate) fn app(
         .app_data(settings)
         .app_data(readiness)
         .app_data(paths)
+        .app_data(metrics)
+        .app_data(gauges)
         .into_utoipa_app()
         .configure(routes::all)
         .into_app()
@@ -98,17 +105,8 @@ pub(crate) fn app(
 
 /// A path without a route: of another method, or none at all.
 async fn nothing_here(request: HttpRequest, paths: Data<Paths>) -> Result<HttpResponse, ApiError> {
-    let asked: Vec<_> = request.path().split('/').collect();
-    let is_it = |template: &str| {
-        let template: Vec<_> = template.split('/').collect();
-        template.len() == asked.len()
-            && template
-                .iter()
-                .zip(&asked)
-                .all(|(part, asked)| part == asked || (part.starts_with('{') && !asked.is_empty()))
-    };
-    match paths.0.iter().find(|(template, _)| is_it(template)) {
-        Some((_, methods)) => Err(ApiError::MethodNotAllowed(methods.clone())),
+    match paths.methods(request.path()) {
+        Some(methods) => Err(ApiError::MethodNotAllowed(methods.to_vec())),
         None => Err(ApiError::NotFound),
     }
 }

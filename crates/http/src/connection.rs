@@ -19,12 +19,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::web::Data;
 use subtle_domain::ports::IdGenerator;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::edge;
+use crate::metrics::Metrics;
 use crate::problem::ApiError;
 
 /// How much longer somebody may take to read a part of an answer than to write a request: the kernel tells in large steps how far
@@ -111,6 +113,7 @@ pub(crate) struct Connection {
     socket: TcpStream,
     patience: Duration,
     ids: Arc<dyn IdGenerator>,
+    metrics: Data<Metrics>,
     progress: Progress,
     /// With the beginning of what it belongs to.
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -124,11 +127,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, patience: Duration, ids: Arc<dyn IdGenerator>) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        patience: Duration,
+        ids: Arc<dyn IdGenerator>,
+        metrics: Data<Metrics>,
+    ) -> Self {
         Self {
             socket,
             patience,
             ids,
+            metrics,
             progress: Progress::new(),
             timer: None,
             blocked: None,
@@ -174,6 +183,7 @@ impl Connection {
 
     /// Says why, to one who has nothing else to read.
     fn refuse(&mut self, why: &ApiError) {
+        self.metrics.problems.count(why.name());
         let id = self.ids.token_id();
         // It fits into the socket's empty buffer, or the client is gone.
         let _told = self.socket.try_write(&edge::answer_to_no_request(why, id.as_str()));
@@ -246,7 +256,10 @@ impl AsyncWrite for Connection {
             }
             Poll::Pending => {
                 self.blocked.get_or_insert_with(Instant::now);
-                self.poll_deadline(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+                self.poll_deadline(cx).map(|()| {
+                    self.metrics.slow_readers.count();
+                    Err(io::ErrorKind::TimedOut.into())
+                })
             }
         }
     }

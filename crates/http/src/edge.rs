@@ -17,6 +17,7 @@ use subtle_application::Ports;
 use tracing::Instrument;
 
 use crate::connection::Progress;
+use crate::metrics::Metrics;
 use crate::problem::ApiError;
 use crate::server::Readiness;
 
@@ -47,6 +48,9 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     tokio::task::yield_now().await;
     let stopping = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_stopping());
     let id = request_id(&request);
+    let metrics = request.app_data::<Data<Metrics>>();
+    let counted =
+        metrics.map(|metrics| Metrics::begin(metrics, request.method(), request.match_info().as_str()));
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
     // As GET, without the body, which the connection leaves out by itself (RFC 9110, 9.3.2).
@@ -59,20 +63,31 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         if let Some(progress) = progress {
             progress.end_answer(chunked);
         }
-        let Ok(outcome) = outcome else {
-            tracing::error!("a handler panicked");
-            return Err(rendered(&ApiError::Internal, &id));
-        };
-        let mut response = match outcome {
-            Ok(response) => render(response, &id),
-            Err(error) => {
-                let error = error.as_error::<ApiError>().map_or_else(
+        let (answer, problem) = match outcome {
+            Ok(Ok(response)) => {
+                let (response, problem) = render(response, &id);
+                (Ok(response), problem)
+            }
+            Ok(Err(error)) => {
+                let (error, problem) = error.as_error::<ApiError>().map_or_else(
                     || rendered(&ApiError::of_status(error.as_response_error().status_code()), &id),
                     |known| rendered(known, &id),
                 );
-                return Err(error);
+                (Err(error), Some(problem))
+            }
+            Err(_panic) => {
+                tracing::error!("a handler panicked");
+                let (error, problem) = rendered(&ApiError::Internal, &id);
+                (Err(error), Some(problem))
             }
         };
+        let status = answer
+            .as_ref()
+            .map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
+        if let Some(counted) = counted {
+            counted.answered(status, problem);
+        }
+        let mut response = answer?;
         dress(response.headers_mut(), &id);
         if is_head {
             response = response.map_body(|_, body| without_end(body));
@@ -82,7 +97,7 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
+        tracing::info!(status = status.as_u16(), milliseconds, "answered");
         Ok(response)
     }
     .instrument(span)
@@ -107,39 +122,36 @@ fn request_id(request: &ServiceRequest) -> String {
     given.map(str::to_owned).or_else(new).unwrap_or_default()
 }
 
-/// Turns every error answer into a problem, and logs once what is our own fault.
+/// Turns every error answer into a problem, whose name it gives too, and logs once what is our own fault.
 fn render<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     id: &str,
-) -> ServiceResponse<EitherBody<B>> {
+) -> (ServiceResponse<EitherBody<B>>, Option<&'static str>) {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return response.map_into_left_body();
+        return (response.map_into_left_body(), None);
     }
     // Without them a page in a browser could not read what went wrong.
     let is_cors = |name: &HeaderName| *name == header::VARY || name.as_str().starts_with("access-control-");
     let headers = response.headers().iter().filter(|(name, _)| is_cors(name));
     let cors: Vec<_> = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
     let known = response.response().error().and_then(|error| error.as_error::<ApiError>());
-    let answer = known.map_or_else(
-        || ApiError::of_status(status).respond(id),
-        |error| {
-            log(error);
-            error.respond(id)
-        },
-    );
+    let by_framework = ApiError::of_status(status);
+    let error = known.unwrap_or(&by_framework);
+    log(error);
+    let (answer, problem) = (error.respond(id), error.name());
     let mut rendered = response.into_response(answer).map_into_right_body();
     for (name, value) in cors {
         rendered.headers_mut().append(name, value);
     }
-    rendered
+    (rendered, Some(problem))
 }
 
-fn rendered(error: &ApiError, id: &str) -> Error {
+fn rendered(error: &ApiError, id: &str) -> (Error, &'static str) {
     log(error);
     let mut response: HttpResponse = error.respond(id);
     dress(response.headers_mut(), id);
-    InternalError::from_response("rendered", response).into()
+    (InternalError::from_response("rendered", response).into(), error.name())
 }
 
 /// A whole answer, as it goes over the wire, to what never became a request.

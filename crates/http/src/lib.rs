@@ -4,7 +4,7 @@
 //! (RFC 9457), whoever raised them. No body is read but through [`request`], which bounds its size and its time.
 //!
 //! In reading order: [`settings`] and [`server`]; `connection` closes what its client does not finish; `app` puts the routes
-//! together, `edge` is what every request passes; `request` takes requests apart; `problem` is every error there is; `routes` has
+//! together, `edge` is what every request passes; `paths` knows the routes and `metrics` counts what is asked of them; `request` takes requests apart; `problem` is every error there is; `routes` has
 //! a file per resource.
 
 mod app;
@@ -12,6 +12,8 @@ mod connection;
 mod cursor;
 mod document;
 mod edge;
+mod metrics;
+mod paths;
 mod problem;
 mod request;
 mod routes;
@@ -27,5 +29,6 @@ pub fn database_json(report: &subtle_domain::inspection::DatabaseReport) -> Stri
     // DTOs always have a JSON form.
     serde_json::to_string(&routes::DatabaseDto::from(report)).unwrap_or_default()
 }
+pub use metrics::Gauges;
 pub use server::{Readiness, Server};
 pub use settings::{InvalidNetwork, IpNetwork, Settings};

@@ -163,6 +163,11 @@ impl ApiError {
         Self::InvalidToken("the account is closed".to_owned())
     }
 
+    /// What programs know it by.
+    pub(crate) fn name(&self) -> &'static str {
+        self.kind().1
+    }
+
     /// Status, stable name and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {

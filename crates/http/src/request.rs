@@ -11,6 +11,7 @@ mod repeat;
 mod resume;
 mod service;
 mod text;
+mod watcher;
 
 pub(crate) use body::{Json, JsonOrLines, parse_item};
 pub(crate) use caller::{Admin, Authenticated, FreshlySignedIn, Support};
@@ -22,3 +23,4 @@ pub(crate) use query::Params;
 pub(crate) use repeat::Repeat;
 pub(crate) use resume::LastEventId;
 pub(crate) use service::{ActivityWrite, Ledger, Program, QuotaWrite, UsageWrite};
+pub(crate) use watcher::Watcher;

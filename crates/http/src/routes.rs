@@ -16,7 +16,9 @@ mod health;
 mod jwks;
 mod letters;
 mod me;
+mod metrics;
 mod notes;
+mod outcomes;
 mod quotas;
 mod reservations;
 mod second_factor;
@@ -108,5 +110,6 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(second_factor::remove_theirs)
         .service(health::live)
         .service(health::ready)
+        .service(metrics::show)
         .service(jwks::show);
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::app::{self, Shared};
 use crate::connection::Connection;
+use crate::metrics::Gauges;
 use crate::settings::Settings;
 
 /// Longest silence between two requests on a connection: longer than proxies keep theirs, so that it is they who close.
@@ -69,7 +70,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the address and starts to answer. Must be called within a tokio runtime.
-    pub fn bind(ports: Ports, settings: Settings, readiness: Readiness) -> io::Result<Self> {
+    pub fn bind(ports: Ports, settings: Settings, readiness: Readiness, gauges: Gauges) -> io::Result<Self> {
         let listener = listen(settings.listen)?;
         let address = listener.local_addr()?;
         let patience = settings.header_deadline;
@@ -78,10 +79,11 @@ impl Server {
             .disable_signals();
         let stopping = server.graceful_shutdown_signal();
         let ids = Arc::clone(&ports.ids);
-        let shared = Shared::new(ports, settings, readiness);
+        let shared = Shared::new(ports, settings, readiness, gauges);
         // What `HttpServer` does, with connections of our own.
         let server = server.listen("http", listener, move || {
             let (stopping, ids) = (stopping.clone(), Arc::clone(&ids));
+            let metrics = shared.metrics.clone();
             let requests = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -97,7 +99,7 @@ impl Server {
                 .h1(map_config(app::app(shared.clone()), |()| AppConfig::default()));
             fn_service(move |socket: TcpStream| {
                 let peer = socket.peer_addr().ok();
-                ready(Ok((Connection::new(socket, patience, Arc::clone(&ids)), peer)))
+                ready(Ok((Connection::new(socket, patience, Arc::clone(&ids), metrics.clone()), peer)))
             })
             .and_then(requests)
         })?;

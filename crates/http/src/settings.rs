@@ -1,6 +1,6 @@
 //! What an operator may choose about the delivery.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub stream_heartbeat: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNetwork>,
+    /// Networks whose callers are shown the metrics.
+    pub metrics_from: Vec<IpNetwork>,
     /// Origins whose pages may call from a browser (CORS): `https://app.example.com`.
     pub cors_origins: Vec<String>,
 }
@@ -35,6 +37,7 @@ impl Default for Settings {
             shutdown_grace: Duration::from_secs(25),
             stream_heartbeat: Duration::from_secs(15),
             trusted_proxies: Vec::new(),
+            metrics_from: IpNetwork::LOOPBACK.into(),
             cors_origins: Vec::new(),
         }
     }
@@ -53,6 +56,12 @@ pub struct IpNetwork {
 }
 
 impl IpNetwork {
+    /// The machine itself.
+    pub const LOOPBACK: [Self; 2] = [
+        Self { base: IpAddr::V4(Ipv4Addr::LOCALHOST), bits: 8 },
+        Self { base: IpAddr::V6(Ipv6Addr::LOCALHOST), bits: 128 },
+    ];
+
     /// Whether the address is in the range.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -102,6 +111,14 @@ mod tests {
             assert!(parsed.contains(inside.parse().unwrap()), "{network} {inside}");
             assert!(!parsed.contains(outside.parse().unwrap()), "{network} {outside}");
         }
+    }
+
+    #[test]
+    fn the_machine_itself_is_written_as_an_operator_would() {
+        assert_eq!(
+            "127.0.0.1/8,::1".split(',').map(str::parse).collect::<Result<Vec<_>, _>>(),
+            Ok(IpNetwork::LOOPBACK.into())
+        );
     }
 
     #[test]

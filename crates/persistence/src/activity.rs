@@ -52,6 +52,12 @@ impl PgActivityLog {
         (Self { queue, losses }, ActivityWriter { stop, task })
     }
 
+    /// How many entries wait to be written.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        QUEUE.saturating_sub(self.queue.capacity())
+    }
+
     /// How many entries were lost since the start.
     #[must_use]
     pub fn lost(&self) -> u64 {

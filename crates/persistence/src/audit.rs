@@ -15,7 +15,7 @@ use subtle_domain::ports::{AuditLog, StoreError};
 use subtle_domain::seal::ProvenRow;
 
 pub use self::sealer::{PgAuditSealer, Unsealable};
-pub use self::sealing::AuditSealing;
+pub use self::sealing::{AuditSealing, SealingStatus};
 pub use self::verifier::{AuditVerdict, PgAuditVerifier};
 
 use crate::unit_of_work::PgUnitOfWork;

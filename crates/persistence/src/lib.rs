@@ -7,8 +7,8 @@
 //! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner`
-//! takes away what is long dead; `encryption` keeps some values encrypted; [`migrations`] brings a database up to date;
-//! [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
+//! takes away what is long dead; `backlog` tells what waits to be done; `encryption` keeps some values encrypted; [`migrations`] brings a
+//! database up to date; [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -25,6 +25,7 @@ mod accounts;
 mod activity;
 mod audit;
 mod audit_trail;
+mod backlog;
 pub mod backup;
 mod billing;
 mod bridges;
@@ -53,8 +54,9 @@ mod users;
 
 pub use accounts::PgAccounts;
 pub use activity::{ActivityWriter, PgActivityLog};
-pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, Unsealable};
+pub use audit::{AuditSealing, AuditVerdict, PgAuditSealer, PgAuditVerifier, SealingStatus, Unsealable};
 pub use audit_trail::PgAuditTrail;
+pub use backlog::{Backlog, PgBacklog};
 pub use billing::PgBilling;
 pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
@@ -67,7 +69,7 @@ pub use notes::PgNotes;
 pub use one_time::PgOneTimeRecords;
 pub use options::{InvalidUrl, PoolOptions};
 pub use outbox::PgOutbox;
-pub use pool::{Database, PoolStatus};
+pub use pool::{Database, PoolStatus, PoolWaits};
 pub use revocations::{FeedStatus, RevocationFeed, RevocationList};
 pub use second_factors::PgSecondFactors;
 pub use service_keys::PgServiceKeys;
@@ -77,4 +79,4 @@ pub use sync::{PgSyncEvents, Signals};
 pub use throttle::PgThrottle;
 pub use timelines::PgTimelines;
 pub use unit_of_work::PgStore;
-pub use usage::{PgUsageLog, PgUsageReports, UsageWriters};
+pub use usage::{PgUsageLog, PgUsageReports, UsageWriters, WrittenUsage};

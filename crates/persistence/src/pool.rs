@@ -11,11 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Pool, PoolConfig, RecycleError, RecycleResult, Timeouts};
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolConfig, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
 use diesel::result::Error;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{FieldCipher, StoreError};
+use subtle_metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::NoTls;
@@ -143,7 +146,35 @@ impl Manager for Connector {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
+    waits: Arc<PoolWaits>,
     cipher: Arc<dyn FieldCipher>,
+}
+
+/// How long callers waited for a connection, and how often in vain.
+#[derive(Debug)]
+pub struct PoolWaits {
+    /// All waits, those in vain too; a new connection's making is part of them.
+    pub waited: Histogram,
+    /// Callers for whom no connection became free in time.
+    pub timeouts: Counter,
+    /// Callers for whom none could be made.
+    pub failures: Counter,
+}
+
+impl PoolWaits {
+    fn new() -> Self {
+        let waited = Histogram::new(Histogram::ANSWERS);
+        Self { waited, timeouts: Counter::default(), failures: Counter::default() }
+    }
+
+    fn note(&self, waited: Duration, got: &Result<Object<Connector>, PoolError<ConnectError>>) {
+        self.waited.observe(waited);
+        match got {
+            Ok(_) => {}
+            Err(PoolError::Timeout(TimeoutType::Wait)) => self.timeouts.count(),
+            Err(_) => self.failures.count(),
+        }
+    }
 }
 
 /// How the pool is doing.
@@ -173,7 +204,7 @@ impl Database {
         };
         let builder = Pool::builder(Connector::new(options)).config(config).runtime(Runtime::Tokio1);
         let pool = builder.build().map_err(|error| StoreError::Defect(Box::new(error)))?;
-        Ok(Self { pool, cipher: Arc::new(NoKeys) })
+        Ok(Self { pool, waits: Arc::new(PoolWaits::new()), cipher: Arc::new(NoKeys) })
     }
 
     /// The same connections, with a cipher for the values that are kept encrypted. Without one they are kept plain, and what is
@@ -199,6 +230,12 @@ impl Database {
         }
     }
 
+    /// How long its callers waited.
+    #[must_use]
+    pub fn waits(&self) -> &PoolWaits {
+        &self.waits
+    }
+
     /// Whether there is a role to take on for one person's rows.
     pub(crate) fn protects_rows(&self) -> bool {
         self.pool.manager().options.protects_rows
@@ -206,7 +243,10 @@ impl Database {
 
     /// A connection from the pool, for one statement or one transaction.
     pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
-        match self.pool.get().await {
+        let asked = Instant::now();
+        let got = self.pool.get().await;
+        self.waits.note(asked.elapsed(), &got);
+        match got {
             Ok(object) => Ok(Lease::new(object, self.pool.manager().options.statement + MUTE)),
             Err(error) => Err(StoreError::Unavailable(Box::new(error))),
         }

@@ -7,7 +7,7 @@ mod refusal;
 mod reservations;
 
 pub use figures::PgUsageReports;
-pub use log::{PgUsageLog, UsageWriters};
+pub use log::{PgUsageLog, UsageWriters, WrittenUsage};
 
 use async_trait::async_trait;
 use subtle_domain::Timestamp;

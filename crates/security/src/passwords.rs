@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
 use subtle_domain::ports::{HasherBusy, PasswordHasher};
 use subtle_domain::throttle::RetryAfter;
+use subtle_metrics::Histogram;
 
 mod rounds;
 mod workers;
@@ -78,6 +79,24 @@ impl BcryptHasher {
     #[must_use]
     pub fn running(&self) -> usize {
         self.workers.running()
+    }
+
+    /// Threads that work on passwords.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.workers.threads()
+    }
+
+    /// Passwords that were refused because too many waited, since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.workers.refused()
+    }
+
+    /// How long passwords were worked on, without their wait.
+    #[must_use]
+    pub fn took(&self) -> &Histogram {
+        self.workers.took()
     }
 
     /// bcrypt's rounds since the start, 2^cost for each computation: where the processors' time went.
@@ -158,13 +177,25 @@ mod tests {
         let attempt = PasswordAttempt::new("tr0ub4d8");
         let refused = hasher.verify_nothing(&attempt).await.unwrap_err();
         assert!((1..=2).contains(&refused.retry_after.seconds()), "{refused:?}");
-        assert_eq!((hasher.waiting(), hasher.rounds()), (0, 0));
+        assert_eq!((hasher.waiting(), hasher.rounds(), hasher.refused()), (0, 0, 1));
         drop(release);
         held.await.unwrap();
         while hasher.running() > 0 {
             tokio::task::yield_now().await;
         }
         hasher.verify_nothing(&attempt).await.unwrap();
+        assert_eq!((hasher.threads(), hasher.refused()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_was_worked_on_is_timed() {
+        let hasher = hasher(4, 1, 1);
+        hasher.hash(&Password::parse("tr0ub4d8").unwrap()).await.unwrap();
+        hasher.verify_nothing(&PasswordAttempt::new("tr0ub4d8")).await.unwrap();
+        while hasher.running() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(hasher.took().count(), 2);
     }
 
     #[tokio::test]

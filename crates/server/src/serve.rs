@@ -1,15 +1,18 @@
 //! `subtle serve`: start, serve, stop in good order.
 
 mod announce;
+mod metrics;
 mod post;
+mod process;
 mod signals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use subtle_http::{Readiness, Server};
+use subtle_http::{Gauges, Readiness, Server};
+use subtle_metrics::Tally;
 use subtle_persistence::{
-    ActivityWriter, AuditSealing, Cleaning, PgCleaner, PgEncryption, Reencryption, RevocationFeed,
+    ActivityWriter, AuditSealing, Cleaning, PgBacklog, PgCleaner, PgEncryption, Reencryption, RevocationFeed,
     UsageWriters, migrations,
 };
 use subtle_security::MasterSecrets;
@@ -19,6 +22,7 @@ use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{encryption, logging, secrets, wiring};
+use metrics::Watched;
 pub(crate) use post::PostError;
 use post::{Post, Stationery};
 use signals::{Signal, Signals};
@@ -130,11 +134,26 @@ async fn start(
     }
     let readiness = Readiness::new(move || status.is_ready());
     let ports = wired.ports.clone();
-    let server = Server::bind(wired.ports, delivery(settings), readiness.clone())
+    let letters = Arc::new(Tally::of(&post::OUTCOMES));
+    let watched = Watched {
+        clock: Arc::clone(&ports.clock),
+        began: ports.clock.now(),
+        backlog: metrics::watch(PgBacklog::new(wired.database.clone())),
+        database: wired.database,
+        hasher: wired.hasher,
+        usage: wired.usage_log,
+        activity: wired.activity_log,
+        sealing: sealing.status(),
+        feed: feed.status(),
+        revocations: wired.revocations,
+        letters: Arc::clone(&letters),
+    };
+    let gauges = Gauges::new(move |exposition| watched.write(exposition));
+    let server = Server::bind(wired.ports, delivery(settings), readiness.clone(), gauges)
         .map_err(|source| Failure::Listen { address: settings.listen, source })?;
     announce::cautions(settings, server.address());
     let mailer = post::mailer(settings, stationery, &post::base(settings, server.address()))?;
-    let post = Post::open(ports, mailer);
+    let post = Post::open(ports, mailer, letters);
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
     let (activity, usage) = (wired.activity, wired.usage);
@@ -150,6 +169,7 @@ fn delivery(settings: &Settings) -> subtle_http::Settings {
         shutdown_grace: settings.shutdown_grace,
         stream_heartbeat: settings.stream_heartbeat,
         trusted_proxies: settings.trusted_proxies.clone(),
+        metrics_from: settings.metrics_from.clone(),
         cors_origins: settings.cors_origins.clone(),
     }
 }

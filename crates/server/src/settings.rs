@@ -103,6 +103,8 @@ settings! {
             "Where people reach the service, for links in letters; without, where it listens", unless("none", web_url);
         Open trusted_proxies: Vec<IpNetwork> = "none", "NETWORKS",
             "Proxies whose X-Forwarded-For is believed: 10.0.0.0/8,::1", list(network);
+        Open metrics_from: Vec<IpNetwork> = "127.0.0.0/8,::1", "NETWORKS",
+            "Whose callers are shown /metrics; none is nobody", list(network);
         Open cors_origins: Vec<String> = "none", "ORIGINS",
             "Web apps that may call from a browser: https://app.example.com", list(origin);
         Open max_body: usize = "1MiB", "SIZE",

@@ -55,6 +55,10 @@ pub(crate) struct Wired {
     pub(crate) activity: ActivityWriter,
     pub(crate) usage: UsageWriters,
     pub(crate) sealer: PgAuditSealer,
+    /// The adapters that tell how they do, beside being ports.
+    pub(crate) hasher: Arc<BcryptHasher>,
+    pub(crate) usage_log: Arc<PgUsageLog>,
+    pub(crate) activity_log: Arc<PgActivityLog>,
 }
 
 impl Wired {
@@ -88,10 +92,12 @@ pub(crate) fn wire(
         leeway: settings.clock_leeway,
         ..AccessTokenSettings::new(&settings.issuer, &settings.audience)
     };
+    let hasher = Arc::new(BcryptHasher::new(hashing)?);
+    let (usage_log, activity_log) = (Arc::new(usage_log), Arc::new(log));
     let ports = Ports {
         ids: Arc::new(CuidGenerator::new(Arc::clone(&clock))),
         clock,
-        passwords: Arc::new(BcryptHasher::new(hashing)?),
+        passwords: Arc::clone(&hasher) as _,
         access_tokens: Arc::new(JwtAccessTokens::new(secrets, tokens)?),
         refresh_tokens: Arc::new(MacRefreshTokens::new(secrets)),
         revocations: Arc::clone(&revocations) as _,
@@ -104,13 +110,13 @@ pub(crate) fn wire(
         sync_signals: Arc::new(revocations.signals().clone()),
         directory: Arc::new(PgDirectory::new(database.clone())),
         usage: Arc::new(PgUsageReports::new(database.clone())),
-        usage_log: Arc::new(usage_log),
+        usage_log: Arc::clone(&usage_log) as _,
         billing: Arc::new(PgBilling::new(database.clone())),
         service_keys: Arc::new(PgServiceKeys::new(database.clone())),
         service_key_secrets: Arc::new(RandomServiceKeys),
         key_cache: Arc::default(),
         throttle: Arc::new(PgThrottle::new(database.clone())),
-        activity: Arc::new(log),
+        activity: Arc::clone(&activity_log) as _,
         timelines: Arc::new(PgTimelines::new(database.clone())),
         notes: Arc::new(PgNotes::new(database.clone())),
         one_time_tokens: Arc::new(MacOneTimeTokens::new(secrets)),
@@ -134,7 +140,7 @@ pub(crate) fn wire(
         policy,
     };
     let sealer = PgAuditSealer::new(store);
-    Ok(Wired { ports, database, revocations, activity, usage, sealer })
+    Ok(Wired { ports, database, revocations, activity, usage, sealer, hasher, usage_log, activity_log })
 }
 
 fn policy(settings: &Settings) -> Policy {

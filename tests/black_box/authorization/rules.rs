@@ -33,7 +33,7 @@ pub(super) fn rule(operation: &Operation) -> Who {
             | "/v1/auth/password-reset"
             | "/v1/auth/password-reset/confirm",
         )
-        | ("GET", "/health/live" | "/health/ready" | "/.well-known/jwks.json") => Who::Anybody,
+        | ("GET", "/health/live" | "/health/ready" | "/metrics" | "/.well-known/jwks.json") => Who::Anybody,
         ("POST", "/v1/auth/reauthenticate") => Who::SignedIn,
         (_, path) if path == "/v1/me" || path.starts_with("/v1/me/") => Who::SignedIn,
         ("POST", "/v1/bridge-tokens") => Who::SignedIn,

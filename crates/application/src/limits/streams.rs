@@ -40,6 +40,12 @@ impl Streams {
         Ok(OpenStream { streams: self.clone(), user: user.clone() })
     }
 
+    /// How many are open, of all accounts together.
+    #[must_use]
+    pub fn open_now(&self) -> usize {
+        self.counts().values().map(|count| usize::try_from(*count).unwrap_or(usize::MAX)).sum()
+    }
+
     fn counts(&self) -> MutexGuard<'_, HashMap<UserId, u32>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,6 +81,7 @@ mod tests {
         let _two = streams.open(&ada().id).unwrap();
         assert_eq!(streams.open(&ada().id).unwrap_err(), TooManyStreams);
         let bobs = streams.open(&bob).unwrap();
+        assert_eq!(streams.open_now(), 3);
         drop(one);
         let _three = streams.open(&ada().id).unwrap();
         assert_eq!(streams.open(&ada().id).unwrap_err(), TooManyStreams);

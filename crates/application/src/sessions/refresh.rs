@@ -12,6 +12,25 @@ use super::take_over::take_over;
 use super::{SignedIn, signed_in};
 use crate::{AccountLimit, Ports};
 
+/// What became of a refresh token that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It was spent for its successor.
+    Rotated(SignedIn),
+    /// It was spent a moment ago, by a parallel caller or with a lost answer: the same successor again.
+    Repeated(SignedIn),
+}
+
+impl Refreshed {
+    /// What the caller gets, either way.
+    #[must_use]
+    pub fn into_signed_in(self) -> SignedIn {
+        match self {
+            Self::Rotated(signed_in) | Self::Repeated(signed_in) => signed_in,
+        }
+    }
+}
+
 /// Why a refresh token is good for nothing. Whoever presents it learns no more than that.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
@@ -33,7 +52,7 @@ pub enum RefreshError {
 /// imported account, is exchanged for the first of a session of ours.
 ///
 /// However many present the same token at once, the session steps forward once and all get the same successor.
-pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<SignedIn, RefreshError> {
+pub async fn refresh(ports: &Ports, token: &str, client: &ClientInfo) -> Result<Refreshed, RefreshError> {
     let now = ports.clock.now();
     match ports.refresh_tokens.open(token) {
         Some(presented) => exchange(ports, &presented.into(), client, now).await,
@@ -87,13 +106,13 @@ pub(super) async fn exchange(
                 let digest = ports.refresh_tokens.digest(&successor);
                 if ports.sessions.rotate(&session, next, &digest, now).await? {
                     let rotated = Session { generation: next, digest, last_used_at: now, ..session };
-                    return Ok(signed_in(ports, user, rotated, successor, now));
+                    return Ok(Refreshed::Rotated(signed_in(ports, user, rotated, successor, now)));
                 }
                 // Somebody was faster: read and decide again. Each turn means that the session moved on, so this ends.
             }
             RefreshDecision::Repeat(_) => {
                 let successor = current_token(ports, &session).ok_or(RefreshError::Invalid)?;
-                return Ok(signed_in(ports, user, session, successor, now));
+                return Ok(Refreshed::Repeated(signed_in(ports, user, session, successor, now)));
             }
             RefreshDecision::Reuse => return end_family(ports, &session, client, now).await,
             RefreshDecision::Refuse => return refuse(ports, &user, client, now),
@@ -112,7 +131,7 @@ async fn end_family(
     session: &Session,
     client: &ClientInfo,
     now: Timestamp,
-) -> Result<SignedIn, RefreshError> {
+) -> Result<Refreshed, RefreshError> {
     ports.sessions.revoke(&session.user_id, &session.id, RevocationReason::Reuse, now).await?;
     ports.revocations.learn(&[Revocation::Session(session.id.clone())], now);
     ports.record(&session.user_id, ActivityAction::RefreshReused, client, now);
@@ -120,7 +139,12 @@ async fn end_family(
     Err(RefreshError::Reused)
 }
 
-fn refuse(ports: &Ports, user: &User, client: &ClientInfo, now: Timestamp) -> Result<SignedIn, RefreshError> {
+fn refuse(
+    ports: &Ports,
+    user: &User,
+    client: &ClientInfo,
+    now: Timestamp,
+) -> Result<Refreshed, RefreshError> {
     ports.record(&user.id, ActivityAction::RefreshRefused, client, now);
     Err(RefreshError::Invalid)
 }

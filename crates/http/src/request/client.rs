@@ -1,5 +1,5 @@
 use std::future::{Ready, ready};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -34,6 +34,18 @@ pub(super) fn of(request: &HttpRequest) -> Result<ClientInfo, ApiError> {
         ip_address: peer.map(|peer| address(peer, request.headers(), &settings.trusted_proxies)),
         user_agent: user_agent(request.headers()),
     })
+}
+
+/// Where a request comes from for certain; `None` if it came by a proxy that nobody trusts, for then anybody may be behind that.
+pub(super) fn sure_address(
+    peer: Option<SocketAddr>,
+    headers: &HeaderMap,
+    trusted: &[IpNetwork],
+) -> Option<IpAddr> {
+    let peer = peer?.ip().to_canonical();
+    let is_forwarded = headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+    let is_trusted = trusted.iter().any(|network| network.contains(peer));
+    (is_trusted || !is_forwarded).then(|| address(peer, headers, trusted))
 }
 
 /// The nearest address that is not one of our proxies. What stands further left in `X-Forwarded-For` anybody may have written.
@@ -101,6 +113,30 @@ mod tests {
     fn nonsense_in_the_header_leaves_the_last_address_that_is_sure() {
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, nonsense"], &["10.0.0.0/8"]), "10.0.0.1");
         assert_eq!(seen("10.0.0.1", &[""], &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn behind_a_proxy_that_nobody_trusts_no_address_is_sure() {
+        let trusted: Vec<IpNetwork> = vec!["10.0.0.0/8".parse().unwrap()];
+        let forwarded = |name| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static("127.0.0.1"));
+            headers
+        };
+        let (by_proxy, by_other) = (forwarded(FORWARDED_FOR), forwarded(header::FORWARDED));
+        for (peer, headers, sure) in [
+            ("127.0.0.1:1", &HeaderMap::new(), Some("127.0.0.1")),
+            ("[::ffff:127.0.0.1]:1", &HeaderMap::new(), Some("127.0.0.1")),
+            ("10.0.0.1:1", &HeaderMap::new(), Some("10.0.0.1")),
+            ("127.0.0.1:1", &by_proxy, None),
+            ("127.0.0.1:1", &by_other, None),
+            ("10.0.0.1:1", &by_proxy, Some("127.0.0.1")),
+            ("10.0.0.1:1", &by_other, Some("10.0.0.1")),
+        ] {
+            let found = sure_address(Some(peer.parse().unwrap()), headers, &trusted);
+            assert_eq!(found.map(|address| address.to_string()).as_deref(), sure, "{peer} {headers:?}");
+        }
+        assert_eq!(sure_address(None, &HeaderMap::new(), &trusted), None);
     }
 
     #[test]

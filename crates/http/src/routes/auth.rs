@@ -13,6 +13,8 @@ use subtle_domain::text::FullName;
 use utoipa::ToSchema;
 
 use super::dto::{SessionDto, UserDto};
+use super::outcomes;
+use crate::metrics::Metrics;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Client, Json, PasswordLimit, TokenLimit};
 
@@ -100,6 +102,7 @@ impl From<SignedIn> for AuthResponse {
 pub(super) async fn register(
     _counted: PasswordLimit,
     ports: Data<Ports>,
+    metrics: Data<Metrics>,
     client: Client,
     body: Json<RegisterRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -113,6 +116,7 @@ pub(super) async fn register(
     };
     let signed_in =
         accounts::register(&ports, Register { email, password, full_name, client: client.0 }).await?;
+    metrics.sessions.count("registration");
     Ok(HttpResponse::Created().json(AuthResponse::from(signed_in)))
 }
 
@@ -137,6 +141,7 @@ pub(super) async fn register(
 pub(super) async fn login(
     _counted: PasswordLimit,
     ports: Data<Ports>,
+    metrics: Data<Metrics>,
     client: Client,
     body: Json<LoginRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -144,7 +149,10 @@ pub(super) async fn login(
     let email = errors.take("email", EmailAddress::parse_known(&body.0.email));
     let email = email.ok_or(errors)?;
     let password = PasswordAttempt::new(&body.0.password);
-    let signed_in = sessions::sign_in(&ports, SignIn { email, password, client: client.0 }).await?;
+    let outcome = sessions::sign_in(&ports, SignIn { email, password, client: client.0 }).await;
+    metrics.sign_ins.count(outcomes::of_sign_in(&outcome));
+    let signed_in = outcome?;
+    metrics.sessions.count("password");
     Ok(HttpResponse::Ok().json(AuthResponse::from(signed_in)))
 }
 
@@ -167,11 +175,13 @@ pub(super) async fn login(
 pub(super) async fn refresh(
     _counted: TokenLimit,
     ports: Data<Ports>,
+    metrics: Data<Metrics>,
     client: Client,
     body: Json<RefreshRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let signed_in = sessions::refresh(&ports, &body.0.refresh_token, &client.0).await?;
-    Ok(HttpResponse::Ok().json(AuthResponse::from(signed_in)))
+    let outcome = sessions::refresh(&ports, &body.0.refresh_token, &client.0).await;
+    metrics.refreshes.count(outcomes::of_refresh(&outcome));
+    Ok(HttpResponse::Ok().json(AuthResponse::from(outcome?.into_signed_in())))
 }
 
 /// Sign out.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::auth::AuthResponse;
 use super::dto::time;
+use crate::metrics::Metrics;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Client, Json, TokenLimit, document};
 use crate::turns::Turns;
@@ -131,12 +132,14 @@ pub(super) async fn redeem(
     _counted: TokenLimit,
     ports: Data<Ports>,
     turns: Data<Turns>,
+    metrics: Data<Metrics>,
     client: Client,
     body: Json<RedeemRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let RedeemRequest { token, code_verifier: verifier } = body.0;
     let _turn = Turns::take(&turns, &token).await?;
     let handed = bridge::redeem_bridge(&ports, RedeemBridge { token, verifier, client: client.0 }).await?;
+    metrics.sessions.count("bridge");
     Ok(HttpResponse::Ok().json(HandedOverResponse::from(handed)))
 }
 

@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 
 use super::auth::{AuthResponse, RenewedDto};
 use super::dto::time;
+use super::outcomes;
+use crate::metrics::Metrics;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Admin, Authenticated, Client, FreshlySignedIn, Id, Json, PasswordLimit};
 use crate::turns::Turns;
@@ -165,6 +167,7 @@ pub(super) async fn complete_login(
     _counted: PasswordLimit,
     ports: Data<Ports>,
     turns: Data<Turns>,
+    metrics: Data<Metrics>,
     client: Client,
     body: Json<SecondStepRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -172,7 +175,10 @@ pub(super) async fn complete_login(
     let mut errors = FieldErrors::default();
     let code = errors.take("code", PresentedCode::parse(&body.0.code)).ok_or(errors)?;
     let command = CompleteSignIn { challenge: body.0.challenge, code, client: client.0 };
-    let signed_in = sessions::complete_sign_in(&ports, command).await?;
+    let outcome = sessions::complete_sign_in(&ports, command).await;
+    metrics.sign_in_codes.count(outcomes::of_code(&outcome));
+    let signed_in = outcome?;
+    metrics.sessions.count("second_factor");
     Ok(HttpResponse::Ok().json(AuthResponse::from(signed_in)))
 }
 

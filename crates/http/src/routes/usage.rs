@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::dto::{EventResult, List, ListQuery, time};
 use crate::cursor;
+use crate::metrics::Metrics;
 use crate::problem::{ApiError, FieldErrors};
 use crate::request::{Authenticated, Id, JsonOrLines, Params, Program, Support, UsageWrite};
 
@@ -54,6 +55,13 @@ pub(super) struct RecordedUsage {
 }
 
 impl RecordedUsage {
+    fn count(&self, metrics: &Metrics) {
+        metrics.usage.add("accepted", self.accepted);
+        metrics.usage.add("duplicate", self.duplicates);
+        metrics.usage.add("conflict", self.conflicts);
+        metrics.usage.add("rejected", self.rejected);
+    }
+
     fn add(&mut self, outcome: Result<Recorded, String>) {
         let (status, id, error) = match outcome {
             Ok(Recorded::Accepted(id)) => {
@@ -99,6 +107,7 @@ impl RecordedUsage {
 #[post("/v1/usage/events")]
 pub(super) async fn record(
     ports: Data<Ports>,
+    metrics: Data<Metrics>,
     Program { by, asked, .. }: Program<UsageWrite, JsonOrLines<UsageEvents>>,
 ) -> Result<HttpResponse, ApiError> {
     let parsed: Vec<Result<NewUsageEvent, String>> = match &asked {
@@ -125,6 +134,7 @@ pub(super) async fn record(
             None => Ok(outcomes.next().ok_or(ApiError::Internal)?),
         });
     }
+    recorded.count(&metrics);
     Ok(HttpResponse::Ok().json(recorded))
 }
 

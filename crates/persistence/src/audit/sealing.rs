@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use subtle_domain::ports::{Clock, StoreError};
+use subtle_metrics::Counter;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -16,15 +18,55 @@ const LAST_SEAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 #[must_use = "nothing is sealed any more once this is dropped"]
 pub struct AuditSealing {
+    status: Arc<SealingStatus>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
+
+/// How sealing goes at this server.
+#[derive(Debug, Default)]
+pub struct SealingStatus {
+    /// The rows that it has sealed.
+    pub sealed: Counter,
+    /// How often it could not ask the database.
+    pub failures: Counter,
+    halted: AtomicBool,
+}
+
+impl SealingStatus {
+    /// Whether the trail is not sealed any more until somebody has looked: [`Unsealable`] says why.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, outcome: &Sealed) {
+        match outcome {
+            Ok(sealed) => {
+                self.sealed.add(*sealed.as_ref().unwrap_or(&0));
+                self.halted.store(sealed.is_err(), Ordering::Relaxed);
+            }
+            Err(_) => self.failures.count(),
+        }
+    }
+}
+
+/// What became of an attempt.
+type Sealed = Result<Result<usize, Unsealable>, StoreError>;
 
 impl AuditSealing {
     /// Seals every so often. Must be called inside a Tokio runtime.
     pub fn start(sealer: PgAuditSealer, clock: Arc<dyn Clock>, every: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(sealer, clock, every, stopped)) }
+        let status = Arc::new(SealingStatus::default());
+        let task = tokio::spawn(run(sealer, clock, every, stopped, Arc::clone(&status)));
+        Self { status, stop, task }
+    }
+
+    /// How it goes, to be asked at any time.
+    #[must_use]
+    pub fn status(&self) -> Arc<SealingStatus> {
+        Arc::clone(&self.status)
     }
 
     /// Seals once more and ends, within two seconds or so. What is left then the next server seals.
@@ -41,6 +83,7 @@ async fn run(
     clock: Arc<dyn Clock>,
     every: Duration,
     mut stopped: oneshot::Receiver<()>,
+    status: Arc<SealingStatus>,
 ) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,7 +94,10 @@ async fn run(
             _ = &mut stopped => break,
         }
         tokio::select! {
-            outcome = sealer.seal(clock.now()) => trouble.note(&outcome),
+            outcome = sealer.seal(clock.now()) => {
+                status.note(&outcome);
+                trouble.note(&outcome);
+            }
             // What is dropped here is rolled back.
             _ = &mut stopped => break,
         }
@@ -71,7 +117,7 @@ const TOLD_AGAIN: u32 = 150;
 struct Trouble(u32);
 
 impl Trouble {
-    fn note(&mut self, outcome: &Result<Result<usize, Unsealable>, StoreError>) {
+    fn note(&mut self, outcome: &Sealed) {
         let is_new = self.0.is_multiple_of(TOLD_AGAIN);
         match outcome {
             Ok(Ok(_)) => {

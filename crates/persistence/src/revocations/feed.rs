@@ -50,8 +50,9 @@ impl RevocationFeed {
     pub fn start(database: Database, list: Arc<RevocationList>, clock: Arc<dyn Clock>) -> Self {
         let (progress, caught_up_at) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
-        let status = FeedStatus { caught_up_at, clock: Arc::clone(&clock) };
-        let listener = Listener { database, list, clock, progress };
+        let (listening, is_listening) = watch::channel(false);
+        let status = FeedStatus { caught_up_at, is_listening, clock: Arc::clone(&clock) };
+        let listener = Listener { database, list, clock, progress, listening };
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = listener.keep_listening() => {}
@@ -80,6 +81,7 @@ impl RevocationFeed {
 #[derive(Clone)]
 pub struct FeedStatus {
     caught_up_at: watch::Receiver<Option<Timestamp>>,
+    is_listening: watch::Receiver<bool>,
     clock: Arc<dyn Clock>,
 }
 
@@ -94,6 +96,12 @@ impl FeedStatus {
     pub async fn ready(&self) -> bool {
         let mut caught_up_at = self.caught_up_at.clone();
         caught_up_at.wait_for(Option::is_some).await.is_ok()
+    }
+
+    /// Whether a connection listens now.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        *self.is_listening.borrow()
     }
 
     /// For how long nothing has been heard from the database: about a second at most when all is well. `None` before the first
@@ -135,13 +143,16 @@ struct Listener {
     list: Arc<RevocationList>,
     clock: Arc<dyn Clock>,
     progress: watch::Sender<Option<Timestamp>>,
+    listening: watch::Sender<bool>,
 }
 
 impl Listener {
     async fn keep_listening(&self) {
         let mut backoff = Backoff::default();
         loop {
-            if let Err(lost) = self.listen(&mut backoff).await {
+            let ended = self.listen(&mut backoff).await;
+            self.listening.send_replace(false);
+            if let Err(lost) = ended {
                 let error = &lost as &dyn std::error::Error;
                 tracing::warn!(error, "revocations on other replicas are not heard of; connecting again");
             }
@@ -159,6 +170,7 @@ impl Listener {
         // What those missed who follow a log they read for themselves.
         self.list.signals().wake_all();
         self.reached(began);
+        self.listening.send_replace(true);
         backoff.reset();
         loop {
             if let Ok(heard) = timeout(PING_AFTER, heard(&mut connection)).await {

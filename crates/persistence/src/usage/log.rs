@@ -11,9 +11,11 @@ use async_trait::async_trait;
 use subtle_domain::ports::{NotRecorded, StoreError, UsageLog};
 use subtle_domain::throttle::RetryAfter;
 use subtle_domain::usage::{Recorded, UsageEvent};
+use subtle_metrics::{Counter, Histogram};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::record::Batch;
 use super::refusal::{Closed, Shared};
@@ -31,6 +33,16 @@ const TRIES: u32 = 3;
 pub struct PgUsageLog {
     queue: UnboundedSender<Submission>,
     room: Arc<Semaphore>,
+    written: Arc<WrittenUsage>,
+}
+
+/// What the writers have done.
+#[derive(Debug)]
+pub struct WrittenUsage {
+    /// How long each statement took, to its commit or failure, with the wait for a connection.
+    pub took: Histogram,
+    /// The events in those that were committed, duplicates too.
+    pub events: Counter,
 }
 
 impl PgUsageLog {
@@ -44,10 +56,24 @@ impl PgUsageLog {
         let (queue, waiting) = mpsc::unbounded_channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let (stop, stopped) = watch::channel(());
-        let writer = Writer { database, waiting, stopped };
+        let took = Histogram::new(Histogram::ANSWERS);
+        let written = Arc::new(WrittenUsage { took, events: Counter::default() });
+        let writer = Writer { database, waiting, stopped, written: Arc::clone(&written) };
         let tasks = (0..writers.get()).map(|_| tokio::spawn(writer.clone().run())).collect();
         let room = Arc::new(Semaphore::new(QUEUE as usize));
-        (Self { queue, room }, UsageWriters { stop, tasks })
+        (Self { queue, room, written }, UsageWriters { stop, tasks })
+    }
+
+    /// How many events wait or are being written.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        (QUEUE as usize).saturating_sub(self.room.available_permits())
+    }
+
+    /// What the writers have done since the start.
+    #[must_use]
+    pub fn written(&self) -> &WrittenUsage {
+        &self.written
     }
 }
 
@@ -108,6 +134,7 @@ struct Writer {
     database: Database,
     waiting: Arc<Mutex<UnboundedReceiver<Submission>>>,
     stopped: watch::Receiver<()>,
+    written: Arc<WrittenUsage>,
 }
 
 impl Writer {
@@ -202,7 +229,11 @@ impl Writer {
 
     async fn insert(&self, events: &[&UsageEvent]) -> Result<Vec<Result<Recorded, StoreError>>, StoreError> {
         let batch = Batch::of(events.iter().copied());
-        let written = repeatable!(self.database, connection => batch.write(connection))?;
+        let began = Instant::now();
+        let written = repeatable!(self.database, connection => batch.write(connection));
+        self.written.took.observe(began.elapsed());
+        let written = written?;
+        self.written.events.add(events.len());
         if !written.leaves_questions() {
             return Ok(written.judge(events, Ok(Vec::new())));
         }

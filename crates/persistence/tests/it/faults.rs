@@ -28,7 +28,9 @@ async fn a_database_that_is_not_there_is_unavailable() {
     for url in ["postgres://u@127.0.0.1:1/db", "postgres://u@/db?host=%2Fnowhere"] {
         let pool = Database::new(PoolOptions::from_url(url).unwrap()).unwrap();
         assert!(is_unavailable(&PgHealth::new(pool.clone()).ping().await));
-        assert!(is_unavailable(&store(pool).begin().await));
+        assert!(is_unavailable(&store(pool.clone()).begin().await));
+        assert_eq!(pool.waits().timeouts.get(), 0);
+        assert!(pool.waits().failures.get() >= 2, "{:?}", pool.waits());
     }
 }
 
@@ -52,6 +54,8 @@ async fn an_exhausted_pool_is_unavailable_in_time_and_recovers_at_once() {
     assert!(is_unavailable(&PgHealth::new(pool.clone()).ping().await));
     assert!(is_unavailable(&store.begin().await));
     assert!(began.elapsed() < Duration::from_secs(3));
+    let waits = pool.waits();
+    assert_eq!((waits.waited.count(), waits.timeouts.get(), waits.failures.get()), (4, 2, 0));
     drop(one);
     other.rollback().await.unwrap();
     join_all((0..8).map(|_| async { PgHealth::new(pool.clone()).ping().await.unwrap() })).await;

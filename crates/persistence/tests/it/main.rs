@@ -6,6 +6,7 @@ mod accounts;
 mod activity;
 mod adoption;
 mod audit;
+mod backlog;
 mod billing;
 mod bridges;
 mod cleaner;

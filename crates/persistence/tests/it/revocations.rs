@@ -291,6 +291,7 @@ async fn the_lag_is_how_long_nothing_was_heard() {
     let replica = Replica::on(home().await).await;
     let status = replica.feed.status();
     assert_eq!(status.lag(), Some(TimeDelta::zero()));
+    eventually("it listens", || status.is_listening()).await;
     replica.clock.pass(TimeDelta::seconds(7));
     replica.notify("s:s1").await;
     eventually("it was heard", || status.lag() == Some(TimeDelta::zero())).await;
@@ -322,7 +323,7 @@ async fn without_a_database_the_feed_is_not_ready() {
     let list = Arc::new(RevocationList::new(TOKEN_LIFE));
     let feed = RevocationFeed::start(pool.unwrap(), list, clock);
     let status = feed.status();
-    assert!(!status.is_ready());
+    assert!(!status.is_ready() && !status.is_listening());
     assert_eq!(status.lag(), None);
     feed.stop().await;
     assert!(!status.ready().await, "a feed that has ended never becomes ready");

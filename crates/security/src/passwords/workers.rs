@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use subtle_metrics::{Counter, Histogram};
 use tokio::sync::oneshot;
 
 /// As many wait as may.
@@ -26,6 +27,8 @@ pub(super) struct Workers {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    took: Histogram,
+    refused: Counter,
 }
 
 struct State {
@@ -72,7 +75,12 @@ impl Workers {
             mean: expected,
             closed: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            took: Histogram::new(Histogram::ANSWERS),
+            refused: Counter::default(),
+        });
         let mut workers = Self { shared, threads: Vec::new() };
         for number in 0..threads.get() {
             let shared = Arc::clone(&workers.shared);
@@ -96,6 +104,7 @@ impl Workers {
             state.waiting.retain(|job| job.is_wanted());
         }
         if state.is_full() {
+            self.shared.refused.count();
             return Err(Full { drained_in: state.drained_in() });
         }
         state.waiting.push_back(Box::new(Task { work, answer }));
@@ -110,6 +119,20 @@ impl Workers {
 
     pub(super) fn running(&self) -> usize {
         self.shared.lock().running
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Jobs that found no room.
+    pub(super) fn refused(&self) -> u64 {
+        self.shared.refused.get()
+    }
+
+    /// How long jobs took, without their wait.
+    pub(super) fn took(&self) -> &Histogram {
+        &self.shared.took
     }
 }
 
@@ -149,7 +172,9 @@ impl Shared {
             if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
                 tracing::error!("work on a password panicked");
             }
-            self.lock().finish(began.elapsed());
+            let took = began.elapsed();
+            self.took.observe(took);
+            self.lock().finish(took);
         }
     }
 

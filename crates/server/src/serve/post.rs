@@ -11,6 +11,7 @@ use subtle_mail::{
     Composer, FileMailer, InvalidSender, InvalidSmtpUrl, Sender, SmtpMailer, SmtpServer, TemplateError,
     Templates,
 };
+use subtle_metrics::Tally;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -23,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 /// How long a letter that is on its way at the end may take. One that takes longer is sent again by the next server.
 const LAST_LETTER: Duration = Duration::from_secs(2);
+
+/// What becomes of letters.
+pub(super) const OUTCOMES: [&str; 4] = ["sent", "dropped", "put_off", "given_up"];
 
 /// Why no letters can be sent.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +98,10 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Must be called inside a Tokio runtime.
-    pub(super) fn open(ports: Ports, mailer: Arc<dyn Mailer>) -> Self {
+    /// What becomes of letters is counted in `letters`. Must be called inside a Tokio runtime.
+    pub(super) fn open(ports: Ports, mailer: Arc<dyn Mailer>, letters: Arc<Tally>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self { stop, task: tokio::spawn(run(ports, mailer, stopped)) }
+        Self { stop, task: tokio::spawn(run(ports, mailer, letters, stopped)) }
     }
 
     /// Takes on no more letters and ends, within two seconds or so.
@@ -109,7 +113,7 @@ impl Post {
     }
 }
 
-async fn run(ports: Ports, mailer: Arc<dyn Mailer>, mut stopped: oneshot::Receiver<()>) {
+async fn run(ports: Ports, mailer: Arc<dyn Mailer>, letters: Arc<Tally>, mut stopped: oneshot::Receiver<()>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outage = Outage::default();
@@ -118,7 +122,7 @@ async fn run(ports: Ports, mailer: Arc<dyn Mailer>, mut stopped: oneshot::Receiv
             _ = ticks.tick() => {}
             _ = &mut stopped => return,
         }
-        let mut round = std::pin::pin!(round(&ports, &mailer));
+        let mut round = std::pin::pin!(round(&ports, &mailer, &letters));
         tokio::select! {
             outcome = &mut round => outage.note(&outcome),
             _ = &mut stopped => {
@@ -132,13 +136,15 @@ async fn run(ports: Ports, mailer: Arc<dyn Mailer>, mut stopped: oneshot::Receiv
 }
 
 /// Does all that there is to do.
-async fn round(ports: &Ports, mailer: &Arc<dyn Mailer>) -> Result<(), StoreError> {
+async fn round(ports: &Ports, mailer: &Arc<dyn Mailer>, letters: &Tally) -> Result<(), StoreError> {
     if !mail::is_waiting(ports).await? {
         return Ok(());
     }
     while mail::answer_request(ports).await? {}
     let deliver = || async {
-        while mail::deliver(ports, &**mailer).await? != Delivery::Nothing {}
+        while let Some(outcome) = outcome(mail::deliver(ports, &**mailer).await?) {
+            letters.count(outcome);
+        }
         Ok(())
     };
     let all: [_; AT_ONCE] = std::array::from_fn(|_| deliver());
@@ -146,6 +152,17 @@ async fn round(ports: &Ports, mailer: &Arc<dyn Mailer>) -> Result<(), StoreError
     // Each to its end: a letter that is on its way when another one fails would be sent twice.
     let (one, two, three, four): (Result<(), StoreError>, _, _, _) = tokio::join!(one, two, three, four);
     one.and(two).and(three).and(four)
+}
+
+/// What became of a letter, in a word of [`OUTCOMES`]; `None` if there was none.
+fn outcome(delivery: Delivery) -> Option<&'static str> {
+    match delivery {
+        Delivery::Nothing => None,
+        Delivery::Sent => Some("sent"),
+        Delivery::Dropped => Some("dropped"),
+        Delivery::PutOff => Some("put_off"),
+        Delivery::GivenUp => Some("given_up"),
+    }
 }
 
 /// Whether the last round failed, so that an outage is told once and not at every look.

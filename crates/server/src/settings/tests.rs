@@ -54,6 +54,8 @@ fn every_default_is_fit() {
     assert_eq!(settings.limit_password_guesses.unwrap().burst, 10);
     assert!(settings.rate_limit && !settings.require_verified_email);
     assert!(settings.trusted_proxies.is_empty() && settings.cors_origins.is_empty());
+    let near = |address: &str| settings.metrics_from.iter().any(|net| net.contains(address.parse().unwrap()));
+    assert!(near("127.0.0.1") && near("::1") && !near("10.0.0.1"), "metrics are the machine's own affair");
 }
 
 #[test]

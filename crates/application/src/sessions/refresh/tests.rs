@@ -30,7 +30,7 @@ fn stored(mocks: &mut Mocks, session: Session, user: User) {
     mocks.sessions.expect_find().returning(move |_, _| Ok(Some((session.clone(), user.clone()))));
 }
 
-async fn run(mocks: Mocks) -> Result<SignedIn, RefreshError> {
+async fn run(mocks: Mocks) -> Result<Refreshed, RefreshError> {
     refresh(&mocks.ports(), "rt", &ClientInfo::default()).await
 }
 
@@ -49,7 +49,7 @@ async fn the_current_token_is_exchanged_for_the_next() {
         })
         .times(1)
         .returning(|_, _, _, _| Ok(true));
-    let done = run(mocks).await.unwrap();
+    let Refreshed::Rotated(done) = run(mocks).await.unwrap() else { panic!("it is the current one") };
     assert_eq!(done.refresh_token.expose(), "rt-6");
     assert_eq!(done.session.expires_at, session().expires_at, "refreshing never extends the absolute end");
 }
@@ -69,14 +69,16 @@ async fn who_loses_the_race_gets_the_winners_successor() {
         Ok(Some((read, ada())))
     });
     mocks.sessions.expect_rotate().times(1).returning(|_, _, _, _| Ok(false));
-    assert_eq!(run(mocks).await.unwrap().refresh_token.expose(), "rt-6");
+    let Refreshed::Repeated(done) = run(mocks).await.unwrap() else { panic!("somebody was faster") };
+    assert_eq!(done.refresh_token.expose(), "rt-6");
 }
 
 #[tokio::test]
 async fn a_lost_answer_can_be_fetched_again_with_the_parent() {
     let mut mocks = presenting(4, true);
     stored(&mut mocks, session(), ada());
-    assert_eq!(run(mocks).await.unwrap().refresh_token.expose(), "rt-5");
+    let Refreshed::Repeated(done) = run(mocks).await.unwrap() else { panic!("it is the parent") };
+    assert_eq!(done.refresh_token.expose(), "rt-5");
 }
 
 #[tokio::test]
@@ -145,7 +147,7 @@ async fn the_access_token_does_not_outlive_the_session() {
     let mut mocks = presenting(5, true);
     stored(&mut mocks, Session { expires_at: NOW + TimeDelta::minutes(3), ..session() }, ada());
     mocks.sessions.expect_rotate().returning(|_, _, _, _| Ok(true));
-    assert_eq!(run(mocks).await.unwrap().expires_in, TimeDelta::minutes(3));
+    assert_eq!(run(mocks).await.unwrap().into_signed_in().expires_in, TimeDelta::minutes(3));
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::SyncEventDto;
 use crate::connection::Progress;
+use crate::metrics::Metrics;
 use crate::problem::ApiError;
 use crate::request::{Authenticated, LastEventId};
 use crate::server::Readiness;
@@ -68,10 +69,12 @@ pub(in crate::routes) async fn follow(
     if readiness.is_stopping() {
         return Err(ApiError::NotReady);
     }
+    let metrics = request.app_data::<Data<Metrics>>().ok_or(ApiError::Internal)?.clone();
     let follower = sync::follow_events(ports.into_inner(), caller.0, after.0).await?;
     let messages = Messages {
         follower,
         readiness,
+        metrics,
         turns,
         connection: request.conn_data().cloned(),
         heartbeat: settings.stream_heartbeat,
@@ -92,6 +95,7 @@ pub(in crate::routes) async fn follow(
 struct Messages {
     follower: Follower,
     readiness: Data<Readiness>,
+    metrics: Data<Metrics>,
     turns: Data<StreamTurns>,
     connection: Option<Progress>,
     heartbeat: Duration,
@@ -114,6 +118,7 @@ impl Messages {
                 return Some(greeting(self.follower.place()));
             }
             if let Some(event) = self.waiting.pop_front() {
+                self.metrics.streamed.count();
                 return Some(message(event));
             }
             if !self.read().await {

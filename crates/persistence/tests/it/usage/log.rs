@@ -42,6 +42,25 @@ async fn recorded(home: &Home, events: Vec<UsageEvent>) -> Vec<Recorded> {
 }
 
 #[tokio::test]
+async fn what_waits_and_what_was_written_can_be_seen() {
+    let home = Home::of_three().await;
+    let (log, writers) = PgUsageLog::start(home.pool(), PgUsageLog::WRITERS);
+    let mut holder = home.connection().await;
+    holder.batch_execute("BEGIN; LOCK TABLE user_usage_metrics").await.unwrap();
+    let batch = vec![event("e1", "ada", None), event("e2", "bob", None), event("e3", "nobody", None)];
+    let mut told = std::pin::pin!(log.record(batch));
+    tokio::select! {
+        biased;
+        _ = &mut told => unreachable!("the table is locked"),
+        () = std::future::ready(()) => assert_eq!(log.waiting(), 3),
+    }
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    told.await.unwrap();
+    writers.close().await;
+    assert_eq!((log.waiting(), log.written().events.get(), log.written().took.count()), (0, 3, 1));
+}
+
+#[tokio::test]
 async fn each_event_is_judged_on_its_own_and_in_its_place() {
     let home = Home::of_three().await;
     assert_eq!(recorded(&home, vec![event("e1", "ada", Some("k1"))]).await, [accepted("e1")]);
