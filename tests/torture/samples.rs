@@ -1,0 +1,73 @@
+//! Requests and what became of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What a client heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Heard {
+    /// What it hoped for.
+    Yes,
+    /// Another status.
+    Status(u16),
+    /// A 503 that does not say when to come back.
+    WithoutRetry,
+    /// The connection broke, or could not be made.
+    Broken,
+    /// Nothing, for as long as a client waits.
+    Nothing,
+}
+
+/// One request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) begun: Instant,
+    pub(crate) ended: Instant,
+    /// Whether it only asks.
+    pub(crate) reads: bool,
+    pub(crate) heard: Heard,
+}
+
+/// Requests of some time, added up.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: usize,
+    pub(crate) acknowledged: usize,
+    /// What was not hoped for, and how often.
+    pub(crate) refused: BTreeMap<Heard, usize>,
+    /// Reads among those.
+    pub(crate) reads_refused: usize,
+    pub(crate) slowest: Duration,
+    /// The last moment at which somebody heard what they had not hoped for.
+    pub(crate) last_refusal: Option<Instant>,
+}
+
+impl Tally {
+    pub(crate) fn of(samples: &[Sample]) -> Self {
+        let mut tally = Self { requests: samples.len(), ..Self::default() };
+        for sample in samples {
+            tally.slowest = tally.slowest.max(sample.ended - sample.begun);
+            if sample.heard == Heard::Yes {
+                tally.acknowledged += 1;
+                continue;
+            }
+            *tally.refused.entry(sample.heard).or_default() += 1;
+            tally.reads_refused += usize::from(sample.reads);
+            tally.last_refusal = tally.last_refusal.max(Some(sample.ended));
+        }
+        tally
+    }
+
+    /// `12 × 503, 3 × broken`
+    pub(crate) fn refusals(&self) -> String {
+        let told = |(heard, times): (&Heard, &usize)| match heard {
+            Heard::Yes => format!("{times} × as hoped"),
+            Heard::Status(status) => format!("{times} × {status}"),
+            Heard::WithoutRetry => format!("{times} × 503 without Retry-After"),
+            Heard::Broken => format!("{times} × broken"),
+            Heard::Nothing => format!("{times} × no answer"),
+        };
+        let told: Vec<_> = self.refused.iter().map(told).collect();
+        if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+    }
+}
