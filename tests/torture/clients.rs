@@ -96,7 +96,7 @@ impl Client {
             self.shared.signed_out.fetch_add(1, Ordering::SeqCst);
             let body = json!({"email": person.email, "password": person.password});
             let again = self.ask(&Ask::post("/v1/auth/login", body, 200)).await.answer;
-            person.refresh = again.str("/refreshToken").to_owned();
+            again.str("/refreshToken").clone_into(&mut person.refresh);
         }
     }
 
@@ -182,11 +182,15 @@ impl Client {
         let names: Vec<_> = noted.iter().map(|(what, _)| what.clone()).collect();
         {
             let mut journal = self.shared.journal.lock().unwrap();
-            noted.into_iter().for_each(|(what, stands)| journal.ask(what, stands));
+            for (what, stands) in noted {
+                journal.ask(what, stands);
+            }
         }
         let told = self.ask(&ask).await;
         let mut journal = self.shared.journal.lock().unwrap();
-        names.iter().for_each(|what| journal.acknowledge(what));
+        for what in names {
+            journal.acknowledge(&what);
+        }
         drop(journal);
         told
     }
@@ -199,7 +203,9 @@ impl Client {
             let answer = self.send(ask).await;
             let heard = hears(&answer, ask, in_doubt_since.is_some());
             let reads = ask.method == "GET";
-            self.shared.samples.lock().unwrap().push(Sample { begun, ended: Instant::now(), reads, heard });
+            let what = format!("{} {}", ask.method, ask.path);
+            let sample = Sample { what, begun, ended: Instant::now(), reads, heard };
+            self.shared.samples.lock().unwrap().push(sample);
             if let (Heard::Yes, Ok(Ok(answer))) = (heard, answer) {
                 self.pause().await;
                 return Told { answer, in_doubt_since };

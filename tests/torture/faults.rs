@@ -13,6 +13,9 @@ mod database;
 mod migration;
 mod servers;
 
+/// Longest wait for any answer.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// Faults, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
@@ -104,7 +107,7 @@ impl Fault {
         }
     }
 
-    /// What clients heard that they must not.
+    /// What clients heard that they must not, or too late.
     pub(crate) fn broken_promises(self, tally: &Tally) -> Vec<String> {
         let excuse = self.excuse();
         let fits = |heard: Heard| match heard {
@@ -117,6 +120,9 @@ impl Fault {
         let mut broken = Vec::new();
         if !tally.refused.keys().all(|heard| fits(*heard)) {
             broken.push(format!("not promised: {}", tally.refusals()));
+        }
+        if tally.slowest > ANSWER && excuse != Excuse::Anything {
+            broken.push(format!("{} took {:.2} s", tally.slowest_was, tally.slowest.as_secs_f64()));
         }
         if excuse == Excuse::UnavailableForWrites && tally.reads_refused > 0 {
             broken.push(format!("{} reads refused", tally.reads_refused));

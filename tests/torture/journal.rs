@@ -82,7 +82,7 @@ impl Journal {
         for (what, entry) in &self.entries {
             match there.remove(what.as_str()).as_deref() {
                 None | Some([]) if entry.acknowledged || entry.before.is_some() => {
-                    damage.lost.push(what.clone())
+                    damage.lost.push(what.clone());
                 }
                 None | Some([]) => {}
                 Some([stands]) if entry.allows(stands) => {}

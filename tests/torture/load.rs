@@ -53,7 +53,7 @@ impl Shared {
 
     /// The requests that were begun since.
     pub(crate) fn samples_since(&self, begun: Instant) -> Vec<Sample> {
-        self.samples.lock().unwrap().iter().filter(|sample| sample.begun >= begun).copied().collect()
+        self.samples.lock().unwrap().iter().filter(|sample| sample.begun >= begun).cloned().collect()
     }
 
     pub(crate) fn signed_out(&self) -> usize {
@@ -91,7 +91,9 @@ impl Load {
             };
             let person = app.person().await;
             clients.push(tokio::spawn(client(&person, 0).sign_people_up(number)));
-            clients.push(tokio::spawn(client(&person, 1).refresh(person.clone())));
+            // With a session of their own: it may end.
+            let refresher = app.person().await;
+            clients.push(tokio::spawn(client(&refresher, 1).refresh(refresher.clone())));
             clients.push(tokio::spawn(client(&person, 2).look_and_rename(person.id.clone())));
             clients.push(tokio::spawn(client(&program, 3).tell_usage(person.id.clone(), "one", 1)));
             clients.push(tokio::spawn(client(&program, 4).tell_usage(person.id.clone(), "many", 20)));

@@ -43,8 +43,6 @@ use samples::Tally;
 use stage::Stage;
 use support::Random;
 
-/// Longest wait for any answer.
-const ANSWER: Duration = Duration::from_secs(3);
 /// Longest time until all is well again.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -125,9 +123,6 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
     let recovery =
         tally.last_refusal.map_or(Duration::ZERO, |last| last.saturating_duration_since(struck.over));
     broken.extend(fault.broken_promises(&tally));
-    if tally.slowest > ANSWER {
-        broken.push(format!("an answer took {:.2} s", tally.slowest.as_secs_f64()));
-    }
     if recovery > RECOVERY {
         broken.push(format!("recovered after {}", seconds(recovery)));
     }
@@ -144,8 +139,10 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         tally.refusals(),
         shared.journal.lock().unwrap().acknowledged()
     );
-    broken.iter().for_each(|line| println!("  BROKEN {line}"));
-    End::Struck(Row {
+    for line in &broken {
+        println!("  BROKEN {line}");
+    }
+    End::Struck(Box::new(Row {
         fault: fault.name(),
         lasted: struck.over - begun,
         tally,
@@ -156,7 +153,7 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         machine: machine_load(),
         remark,
         broken,
-    })
+    }))
 }
 
 /// The average of the last minute, where the machine tells it.

@@ -25,7 +25,7 @@ pub(crate) struct Row {
 
 /// How a fault went, or why it did not happen.
 pub(crate) enum End {
-    Struck(Row),
+    Struck(Box<Row>),
     Skipped { fault: String, reason: String },
 }
 

@@ -19,8 +19,10 @@ pub(crate) enum Heard {
 }
 
 /// One request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sample {
+    /// `POST /v1/me`
+    pub(crate) what: String,
     pub(crate) begun: Instant,
     pub(crate) ended: Instant,
     /// Whether it only asks.
@@ -38,6 +40,7 @@ pub(crate) struct Tally {
     /// Reads among those.
     pub(crate) reads_refused: usize,
     pub(crate) slowest: Duration,
+    pub(crate) slowest_was: String,
     /// The last moment at which somebody heard what they had not hoped for.
     pub(crate) last_refusal: Option<Instant>,
 }
@@ -46,7 +49,11 @@ impl Tally {
     pub(crate) fn of(samples: &[Sample]) -> Self {
         let mut tally = Self { requests: samples.len(), ..Self::default() };
         for sample in samples {
-            tally.slowest = tally.slowest.max(sample.ended - sample.begun);
+            let time = sample.ended - sample.begun;
+            if time > tally.slowest {
+                tally.slowest = time;
+                tally.slowest_was = format!("{} ({:?})", sample.what, sample.heard);
+            }
             if sample.heard == Heard::Yes {
                 tally.acknowledged += 1;
                 continue;

@@ -68,12 +68,12 @@ impl Builder {
     }
 
     fn start_blocking(mut self) -> TestApp {
-        let (url, serves) = match self.place {
+        let (url, reached_at) = match self.place {
             Place::Migrated => {
                 let url =
                     database(&format!("{} {ROLE}", migrations::fingerprint()), migrate).url().to_owned();
-                let serves = as_role(&url);
-                (url, serves)
+                let reached_at = as_role(&url);
+                (url, reached_at)
             }
             // Who migrates owns what is made.
             Place::Empty => {
@@ -82,7 +82,7 @@ impl Builder {
             }
             Place::At(url) => (url.clone(), url),
         };
-        self.environment.insert("DATABASE_URL".to_owned(), format!("{serves}{}", self.parameters));
+        self.environment.insert("DATABASE_URL".to_owned(), format!("{reached_at}{}", self.parameters));
         let environment = &self.environment;
         let servers = std::thread::scope(|scope| {
             let started: Vec<_> =
