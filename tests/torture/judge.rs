@@ -34,7 +34,7 @@ const BILLS_WITHOUT_ENTRY: &str = "
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {
     pub(crate) damage: Damage,
-    /// Requests that nobody had an answer to when the load was held.
+    /// Writes that nobody had an answer to at that moment.
     pub(crate) unknown: usize,
     /// What else is wrong.
     pub(crate) complaints: Vec<String>,
@@ -60,6 +60,14 @@ pub(crate) async fn unreconciled(url: &str) -> Vec<String> {
     complaints
 }
 
+/// Compares while the load goes on: what was acknowledged before the look is there once, and nothing that nobody has asked for.
+pub(crate) async fn glance(stage: &Stage, load: &Load) -> Judgement {
+    let before = load.shared.journal.lock().unwrap().clone();
+    let found = added(&stage.direct_url()).await;
+    let mut since = load.shared.journal.lock().unwrap().as_known_in(&before);
+    Judgement { damage: since.compare(&found), unknown: before.unknown(), complaints: Vec::new() }
+}
+
 /// Holds the load, compares; lets it finish what was not answered, compares again, and lets it go on.
 pub(crate) async fn judge(stage: &Stage, load: &Load) -> Judgement {
     let mut judgement = Judgement::default();
@@ -67,7 +75,6 @@ pub(crate) async fn judge(stage: &Stage, load: &Load) -> Judgement {
     if !shared.gate.rest().await {
         judgement.complaints.push("some requests have no end".to_owned());
     }
-    judgement.unknown = shared.journal.lock().unwrap().unknown();
     judgement.damage += compare(stage, load).await;
     if shared.gate.finish().await {
         judgement.damage += compare(stage, load).await;

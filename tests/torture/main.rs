@@ -117,6 +117,7 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         Ok(struck) => struck,
         Err(reason) => return End::Skipped { fault: fault.name(), reason },
     };
+    let glance = judge::glance(stage, load).await;
     tokio::time::sleep_until((struck.over + pace.after()).into()).await;
     let judgement = judge::judge(stage, load).await;
     let tally = Tally::of(&shared.samples_since(begun));
@@ -127,12 +128,18 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         broken.push(format!("recovered after {}", seconds(recovery)));
     }
     broken.extend(struck.complaints.into_iter().chain(judgement.complaints));
-    let damage = judgement.damage;
+    let mut damage = judgement.damage;
+    damage += glance.damage;
+    for lines in [&mut damage.lost, &mut damage.doubled] {
+        lines.sort_unstable();
+        lines.dedup();
+    }
     broken.extend(damage.lost.iter().map(|line| format!("lost: {line}")));
     broken.extend(damage.doubled.iter().map(|line| format!("doubled: {line}")));
     let signed_out = shared.signed_out() - signed_out;
-    let remark =
-        if signed_out > 0 { format!("{}; {signed_out} signed out", struck.remark) } else { struck.remark };
+    let signed_out = (signed_out > 0).then(|| format!("{signed_out} signed out"));
+    let remarks = [Some(struck.remark).filter(|remark| !remark.is_empty()), signed_out];
+    let remark = remarks.into_iter().flatten().collect::<Vec<_>>().join("; ");
     println!(
         "{}: {}, {} writes compared",
         fault.name(),
@@ -147,7 +154,7 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         lasted: struck.over - begun,
         tally,
         recovery,
-        unknown: judgement.unknown,
+        unknown: glance.unknown,
         lost: damage.lost.len(),
         doubled: damage.doubled.len(),
         machine: machine_load(),

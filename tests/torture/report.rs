@@ -29,13 +29,14 @@ pub(crate) enum End {
     Skipped { fault: String, reason: String },
 }
 
-const HEAD: [&str; 12] = [
+const HEAD: [&str; 13] = [
     "fault",
     "lasted",
     "requests",
     "as hoped",
     "otherwise",
     "slowest",
+    "refusal",
     "recovered",
     "unknown",
     "lost",
@@ -69,6 +70,7 @@ fn cells(end: &End) -> [String; HEAD.len()] {
             row.tally.acknowledged.to_string(),
             row.tally.refusals(),
             seconds(row.tally.slowest),
+            seconds(row.tally.slowest_refusal),
             seconds(row.recovery),
             row.unknown.to_string(),
             row.lost.to_string(),
@@ -100,7 +102,8 @@ pub(crate) fn json(ends: &[End]) -> Value {
         End::Struck(row) => json!({
             "fault": row.fault, "lastedSeconds": row.lasted.as_secs_f64(), "requests": row.tally.requests,
             "acknowledged": row.tally.acknowledged, "otherwise": row.tally.refusals(),
-            "slowestSeconds": row.tally.slowest.as_secs_f64(), "recoverySeconds": row.recovery.as_secs_f64(),
+            "slowestSeconds": row.tally.slowest.as_secs_f64(),
+            "slowestRefusalSeconds": row.tally.slowest_refusal.as_secs_f64(), "recoverySeconds": row.recovery.as_secs_f64(),
             "unknown": row.unknown, "lost": row.lost, "doubled": row.doubled, "machineLoad": row.machine,
             "remark": row.remark, "broken": row.broken,
         }),

@@ -39,8 +39,11 @@ pub(crate) struct Tally {
     pub(crate) refused: BTreeMap<Heard, usize>,
     /// Reads among those.
     pub(crate) reads_refused: usize,
+    /// The longest time to any answer.
     pub(crate) slowest: Duration,
-    pub(crate) slowest_was: String,
+    /// The longest time to one that was not hoped for, and what that was.
+    pub(crate) slowest_refusal: Duration,
+    pub(crate) refusal_was: String,
     /// The last moment at which somebody heard what they had not hoped for.
     pub(crate) last_refusal: Option<Instant>,
 }
@@ -50,13 +53,14 @@ impl Tally {
         let mut tally = Self { requests: samples.len(), ..Self::default() };
         for sample in samples {
             let time = sample.ended - sample.begun;
-            if time > tally.slowest {
-                tally.slowest = time;
-                tally.slowest_was = format!("{} ({:?})", sample.what, sample.heard);
-            }
+            tally.slowest = tally.slowest.max(time);
             if sample.heard == Heard::Yes {
                 tally.acknowledged += 1;
                 continue;
+            }
+            if time > tally.slowest_refusal {
+                tally.slowest_refusal = time;
+                tally.refusal_was = format!("{} ({:?})", sample.what, sample.heard);
             }
             *tally.refused.entry(sample.heard).or_default() += 1;
             tally.reads_refused += usize::from(sample.reads);
