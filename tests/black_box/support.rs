@@ -1,6 +1,6 @@
 //! Servers to test, and people to use them.
 
-mod app;
+pub(crate) mod app;
 mod cluster;
 mod document;
 mod factor;

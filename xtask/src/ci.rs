@@ -62,6 +62,7 @@ fn steps(with_tests: bool) -> Outcome<Vec<Step>> {
     ];
     if with_tests {
         steps.push(Step::cargo("tests", "test --workspace"));
+        steps.push(Step::chore("torture", "torture --smoke")?);
     }
     steps.push(Step::chore("openapi", "openapi --check --test-build")?);
     Ok(steps)
@@ -118,7 +119,7 @@ mod tests {
     fn without_tests_it_is_all_but_the_tests() {
         let names = |with| steps(with).unwrap().into_iter().map(|step| step.name).collect::<Vec<_>>();
         let mut all = names(true);
-        all.retain(|name| *name != "tests");
+        all.retain(|name| !["tests", "torture"].contains(name));
         assert_eq!(all, names(false));
         assert_ne!(names(true), all);
     }

@@ -3,7 +3,7 @@
 //! It does not link the service: what that can do (migrate, serve, print its document) is asked of the program `subtle`, built
 //! first. So a chore starts in seconds, and `schema` works while the service does not compile.
 //!
-//! In reading order: `setup`, `ci`, `dev`, `db`, `schema` and `openapi` are the commands; `service`, `psql`, `process`, `generated`,
+//! In reading order: `setup`, `ci`, `dev`, `db`, `torture`, `schema` and `openapi` are the commands; `service`, `psql`, `process`, `generated`,
 //! `table` and `workspace` are what they share; `failure` is how they end early.
 
 mod ci;
@@ -18,6 +18,7 @@ mod schema;
 mod service;
 mod setup;
 mod table;
+mod torture;
 mod workspace;
 
 use std::ffi::OsString;
@@ -52,6 +53,13 @@ enum Chore {
     /// The development database: the private one in the data dir, or that of `DATABASE_URL`
     #[command(subcommand)]
     Db(db::Task),
+    /// Breaks one thing after the other under load: PostgreSQL, servers, the way between them, the disk
+    #[command(disable_help_flag = true)]
+    Torture {
+        /// `--quick`, `--only FAULT`, `--json FILE`; `--help` tells more
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Writes crates/persistence/src/schema.rs from the migrations
     Schema {
         /// Only tells whether it would change
@@ -75,6 +83,7 @@ fn main() -> ExitCode {
         Chore::Ci { no_tests } => ci::ci(!no_tests),
         Chore::Dev { arguments } => dev::dev(&arguments),
         Chore::Db(task) => db::db(task),
+        Chore::Torture { arguments } => torture::torture(&arguments),
         Chore::Schema { check } => schema::schema(generated::Mode::new(check)),
         Chore::Openapi { check, test_build } => {
             openapi::openapi(generated::Mode::new(check), service::Build::new(test_build))

@@ -15,7 +15,7 @@ use super::process::Process;
 use super::sums::Facts;
 
 /// Whom the servers run as: neither superuser nor owner of anything.
-const ROLE: &str = "subtle_tests";
+pub(crate) const ROLE: &str = "subtle_tests";
 
 /// How the servers of a test are started.
 pub(crate) struct Builder {
@@ -68,12 +68,12 @@ impl Builder {
     }
 
     fn start_blocking(mut self) -> TestApp {
-        let (url, serves) = match self.place {
+        let (url, reached_at) = match self.place {
             Place::Migrated => {
                 let url =
                     database(&format!("{} {ROLE}", migrations::fingerprint()), migrate).url().to_owned();
-                let serves = as_role(&url);
-                (url, serves)
+                let reached_at = as_role(&url);
+                (url, reached_at)
             }
             // Who migrates owns what is made.
             Place::Empty => {
@@ -82,7 +82,7 @@ impl Builder {
             }
             Place::At(url) => (url.clone(), url),
         };
-        self.environment.insert("DATABASE_URL".to_owned(), format!("{serves}{}", self.parameters));
+        self.environment.insert("DATABASE_URL".to_owned(), format!("{reached_at}{}", self.parameters));
         let environment = &self.environment;
         let servers = std::thread::scope(|scope| {
             let started: Vec<_> =
@@ -95,7 +95,8 @@ impl Builder {
     }
 }
 
-fn migrate(url: &str) -> Result<(), Box<dyn Error>> {
+/// Migrates a database for servers that run as [`ROLE`].
+pub(crate) fn migrate(url: &str) -> Result<(), Box<dyn Error>> {
     Runtime::new()?.block_on(migrations::grant_to(url, ROLE))?;
     Ok(())
 }
@@ -164,8 +165,14 @@ impl TestApp {
 
     /// Runs a command of the program to its end, with the settings of the servers.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_on(&self.environment["DATABASE_URL"], arguments).await
+    }
+
+    /// Likewise, on the database of that URL.
+    pub(crate) async fn run_on(&self, url: &str, arguments: &[&str]) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_subtle-under-test"));
         command.args(arguments).env_clear().envs(&self.environment);
+        command.env("DATABASE_URL", url);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().await.unwrap()
     }
 
@@ -246,7 +253,7 @@ impl TestApp {
 }
 
 /// A connection to the database of that URL.
-pub(super) async fn connect(url: &str) -> tokio_postgres::Client {
+pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
@@ -257,7 +264,7 @@ fn data_dir() -> String {
 }
 
 /// The path of a folder that nobody has made yet.
-pub(super) fn fresh_folder(what: &str) -> PathBuf {
+pub(crate) fn fresh_folder(what: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{what}-{}-{number}", std::process::id()))

@@ -21,16 +21,15 @@ impl OwnCluster {
         let options = Options::new(fresh_folder("own-postgres"), durability);
         let mut own = Self { options, cluster: None, frozen: Vec::new() };
         own.start_again().await;
+        let cluster = own.cluster.take().unwrap();
+        let made = spawn_blocking(move || cluster.ensure_database(DATABASE).map(|()| cluster));
+        own.cluster = Some(made.await.unwrap().unwrap());
         own
     }
 
     async fn start_again(&mut self) {
         let options = self.options.clone();
-        let started = spawn_blocking(move || {
-            let cluster = Cluster::start(&options).unwrap();
-            cluster.ensure_database(DATABASE).unwrap();
-            cluster
-        });
+        let started = spawn_blocking(move || Cluster::start(&options).unwrap());
         self.cluster = Some(started.await.unwrap());
     }
 

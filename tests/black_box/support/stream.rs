@@ -28,13 +28,21 @@ impl EventStream {
     pub(crate) async fn open(app: &TestApp, server: usize, person: &Person, last: Option<&str>) -> Self {
         let request = app.client.get(app.url_of(server, "/v1/sync/stream")).bearer_auth(&person.access);
         let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
-        let response = request.send().await.unwrap();
+        Self::try_open(request).await.unwrap()
+    }
+
+    /// The stream that a request opens; `None` if no server has one to give or the connection breaks.
+    pub(crate) async fn try_open(request: reqwest::RequestBuilder) -> Option<Self> {
+        let response = request.send().await.ok()?;
+        if response.status() == 503 {
+            return None;
+        }
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut stream = Self { response, text: String::new(), last: String::new() };
-        let greeting = stream.block().await.unwrap();
+        let greeting = stream.block().await?;
         assert_eq!((greeting.retry.as_deref(), &greeting.data), (Some("1000"), &None));
-        stream
+        Some(stream)
     }
 
     /// What comes next; `None` if the stream has ended or broken.

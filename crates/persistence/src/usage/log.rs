@@ -146,7 +146,21 @@ impl Writer {
             }
             let events: Vec<_> = taken.iter().flat_map(|submission| &submission.events).collect();
             let outcomes = self.write(&events).await;
+            let away = outcomes.iter().find_map(unavailable);
             answer(taken, outcomes);
+            if let Some(error) = away {
+                self.turn_away(&error);
+            }
+        }
+    }
+
+    /// Tells those who wait what those were told whom they waited for. They have waited nearly as long, and if they were tried next
+    /// they would be told after twice the time.
+    fn turn_away(&self, error: &Arc<StoreError>) {
+        // Whoever holds it takes what waits.
+        let Ok(mut waiting) = self.waiting.try_lock() else { return };
+        while let Ok(submission) = waiting.try_recv() {
+            let _has_gone = submission.answer.send(Err(Shared::tell(Arc::clone(error))));
         }
     }
 
@@ -241,6 +255,11 @@ impl Writer {
         // What was written stays written: only those are told of a failure who asked about something else.
         Ok(written.judge(events, earlier))
     }
+}
+
+/// Why an event was not written, if that was because the database could not be asked.
+fn unavailable(outcome: &Outcome) -> Option<Arc<StoreError>> {
+    outcome.as_ref().err().filter(|error| matches!(***error, StoreError::Unavailable(_))).cloned()
 }
 
 /// Gives each caller what became of its own, or why one of them was not written.

@@ -1,6 +1,7 @@
 //! The log: what becomes of events, together and at once.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,6 +300,30 @@ async fn a_database_that_is_away_is_told_to_each_caller() {
     for told in join_all(calls).await {
         assert!(matches!(told, Err(NotRecorded::Store(StoreError::Unavailable(_)))), "{told:?}");
     }
+    writers.close().await;
+}
+
+/// Else whoever comes while the database is mute waits twice as long as those before.
+#[tokio::test]
+async fn who_waits_behind_a_statement_that_fails_is_told_with_it() {
+    let home = Home::of_three().await;
+    let mut blocker = home.connection().await;
+    blocker.batch_execute("BEGIN; LOCK TABLE user_usage_metrics IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (log, writers) = PgUsageLog::start(home.pool(), NonZeroUsize::MIN);
+    let first = async {
+        let told = log.record(vec![event("e1", "ada", None)]).await;
+        blocker.batch_execute("COMMIT").await.unwrap();
+        told
+    };
+    let second = async {
+        home.await_waiting(1).await;
+        log.record(vec![event("e2", "ada", None)]).await
+    };
+    for told in <[_; 2]>::from(tokio::join!(first, second)) {
+        assert!(matches!(told, Err(NotRecorded::Store(StoreError::Unavailable(_)))), "{told:?}");
+    }
+    assert_eq!(log.record(vec![event("e3", "ada", None)]).await.unwrap(), [accepted("e3")]);
+    assert_sums(&home, "1 1 200 0.0000300000").await;
     writers.close().await;
 }
 
