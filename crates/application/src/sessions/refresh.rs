@@ -81,7 +81,7 @@ pub(super) async fn exchange(
     presented: &Presented,
     client: &ClientInfo,
     now: Timestamp,
-) -> Result<SignedIn, RefreshError> {
+) -> Result<Refreshed, RefreshError> {
     let mut counted = false;
     loop {
         let found = ports.sessions.find(&presented.user_id, &presented.session_id).await?;

@@ -7,8 +7,8 @@ use subtle_domain::session::{ClientInfo, Generation, Session};
 use subtle_domain::token::RefreshToken;
 use subtle_domain::user::User;
 
-use super::refresh::{Presented, RefreshError, exchange};
-use super::{SignedIn, new_session, signed_in};
+use super::refresh::{Presented, RefreshError, Refreshed, exchange};
+use super::{new_session, signed_in};
 use crate::again::{again, conclude};
 use crate::{AccountLimit, Ports};
 
@@ -21,7 +21,7 @@ pub(super) async fn take_over(
     token: &str,
     client: &ClientInfo,
     now: Timestamp,
-) -> Result<SignedIn, RefreshError> {
+) -> Result<Refreshed, RefreshError> {
     let waiting = waiting(ports, token).await?.ok_or(RefreshError::Invalid)?;
     if waiting.taken_at.is_none() {
         ports
@@ -32,7 +32,7 @@ pub(super) async fn take_over(
             Ok((user, session, token)) => {
                 ports.make_room(&user.id, now).await;
                 ports.record_why(&user.id, ActivityAction::SignIn, Some("imported_session"), client, now);
-                return Ok(signed_in(ports, user, session, token, now));
+                return Ok(Refreshed::Rotated(signed_in(ports, user, session, token, now)));
             }
             Err(NotBegun::Refused) => {
                 ports.record(&waiting.user_id, ActivityAction::RefreshRefused, client, now);

@@ -246,17 +246,17 @@ async fn pass(
 ) {
     const NOTIFICATION: u8 = b'A';
     loop {
-        let mut message = vec![0; 5];
-        if !read(&mut message).await {
+        let mut head = [0; 5];
+        if !read(&mut head).await {
             return;
         }
-        let length = i32::from_be_bytes(message[1..].try_into().unwrap());
-        message.resize(1 + usize::try_from(length).unwrap(), 0);
-        if !read(&mut message[5..]).await {
+        let [kind, length @ ..] = head;
+        let mut rest = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap() - length.len()];
+        if !read(&mut rest).await {
             return;
         }
-        let is_lost = message[0] == NOTIFICATION && !is_open.load(Ordering::Relaxed);
-        if !is_lost && answers.write_all(&message).await.is_err() {
+        let is_lost = kind == NOTIFICATION && !is_open.load(Ordering::Relaxed);
+        if !is_lost && answers.write_all(&[&head[..], &rest].concat()).await.is_err() {
             return;
         }
     }

@@ -98,9 +98,9 @@ async fn what_ends_and_whose_it_is_is_told() {
 
 #[tokio::test]
 async fn accounts_are_marked_as_what_they_are() {
+    use Mark::{Anonymous, Confirmed, Deleted, Phone, Privileged, Shadowed, SingleSignOn};
     let home = project().await;
     let marks: Vec<_> = all(&home).await.into_iter().map(|account| account.marks).collect();
-    use Mark::{Anonymous, Confirmed, Deleted, Phone, Privileged, Shadowed, SingleSignOn};
     let expected: [&[Mark]; 13] = [
         &[Confirmed],
         &[],

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sessions::refresh;
+use crate::sessions::{SignedIn, refresh};
 use crate::test_ports::{Mocks, NOW, ada, ada_with_factor, digest, session, token, waiting, was};
 use chrono::TimeDelta;
 use subtle_domain::ports::{MockUnit, Revocation};
@@ -37,7 +37,7 @@ fn taken() -> Session {
 }
 
 async fn run(mocks: Mocks) -> Result<SignedIn, RefreshError> {
-    refresh(&mocks.ports(), "old", &ClientInfo::default()).await
+    refresh(&mocks.ports(), "old", &ClientInfo::default()).await.map(Refreshed::into_signed_in)
 }
 
 #[tokio::test]
