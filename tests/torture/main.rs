@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum as _};
+use tokio::signal::unix::{SignalKind, signal};
 
 use black_box::support;
 use faults::Fault;
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
     let ends = runtime.block_on(async {
         tokio::select! {
             ends = torture(&arguments) => Some(ends),
-            _ = tokio::signal::ctrl_c() => None,
+            () = told_to_end() => None,
         }
     });
     let Some(ends) = ends else { return ExitCode::FAILURE };
@@ -80,6 +81,15 @@ fn main() -> ExitCode {
         std::fs::write(workspace.join(path), format!("{:#}\n", report::json(&ends))).unwrap();
     }
     if report::broken(&ends) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A disk stays mounted and a server runs on unless they are dropped.
+async fn told_to_end() {
+    let mut term = signal(SignalKind::terminate()).unwrap();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
 }
 
 async fn torture(arguments: &Arguments) -> Vec<End> {
