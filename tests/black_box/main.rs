@@ -15,6 +15,7 @@ mod deadlines;
 mod delivery;
 mod deploy;
 mod deployment;
+mod encryption;
 mod faults;
 mod input;
 mod kills;

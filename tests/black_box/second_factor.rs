@@ -263,14 +263,14 @@ async fn nothing_that_could_be_presented_is_in_the_database_and_a_rotation_of_se
     let dump = app.value(dump).await.to_lowercase();
     assert!(factor.recovery.iter().all(|code| !dump.contains(&code.replace('-', ""))));
     assert!(!dump.contains(&secret.to_lowercase()));
-    let sealed = app.value("SELECT encode(sealed, 'hex') FROM second_factors").await;
+    let kept = app.value("SELECT encode(sealed, 'hex') FROM second_factors").await;
 
     let rotated = format!("a newer secret of the tests with 32 bytes or more,{}", TestApp::SECRET);
     let newer =
         TestApp::builder().set("SUBTLE_SECRET", &rotated).on(app.database_url().to_owned()).start().await;
     let challenge = ada.challenge(&newer).await;
     newer.complete(0, &challenge, &factor.next_code()).await.expect(200);
-    assert_ne!(newer.value("SELECT encode(sealed, 'hex') FROM second_factors").await, sealed, "sealed anew");
+    assert_ne!(newer.value("SELECT encode(sealed, 'hex') FROM second_factors").await, kept, "encrypted anew");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use subtle_domain::ports::{
     MockServiceKeySecrets, MockServiceKeys, MockSessions, MockStore, MockSyncEvents, MockSyncSignals,
     MockThrottle, MockTimelines, MockUnit, MockUsageLog, MockUsageReports,
 };
-use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor};
+use subtle_domain::second_factor::{Assurance, EncryptedSecret, SecondFactor};
 use subtle_domain::session::{ClientInfo, Generation, Session, SessionPolicy};
 use subtle_domain::token::{AccessToken, OneTimeToken, RefreshToken, TokenDigest};
 use subtle_domain::usage::{Count, Usage};
@@ -240,7 +240,7 @@ pub(crate) fn ada_with_factor() -> User {
 pub(crate) fn factor() -> SecondFactor {
     SecondFactor {
         user_id: ada().id,
-        sealed: SealedSecret(b"sealed".to_vec()),
+        encrypted: EncryptedSecret(b"encrypted".to_vec()),
         created_at: NOW,
         confirmed_at: Some(NOW),
         last_step: None,

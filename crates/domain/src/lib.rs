@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`ids`], [`email`], [`password`], [`text`], [`decimal`] and [`money`] hold the values; [`user`],
 //! [`session`], [`second_factor`], [`device`], [`bridge`], [`sync`], [`usage`], [`quota`], [`billing`], [`activity`], [`note`],
-//! [`one_time`], [`letter`], [`audit`], [`seal`], [`timeline`], [`service_key`], [`idempotency`], [`throttle`] and [`import`] the entities and their rules; [`directory`] and [`inspection`] what administrators look at; [`ports`] the ways out.
+//! [`one_time`], [`letter`], [`audit`], [`seal`], [`timeline`], [`service_key`], [`idempotency`], [`throttle`] and [`import`] the entities and their rules; [`directory`] and [`inspection`] what administrators look at; [`encryption`] how values are kept that a dump must not tell; [`ports`] the ways out.
 
 #![warn(missing_docs)]
 
@@ -18,6 +18,7 @@ pub mod decimal;
 pub mod device;
 pub mod directory;
 pub mod email;
+pub mod encryption;
 pub mod idempotency;
 pub mod ids;
 pub mod import;

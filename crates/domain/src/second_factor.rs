@@ -53,7 +53,7 @@ pub struct TotpStep(pub i64);
 
 /// What is kept of the app's secret: encrypted, for codes are computed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedSecret(pub Vec<u8>);
+pub struct EncryptedSecret(pub Vec<u8>);
 
 /// An account's second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct SecondFactor {
     /// Whose it is. They have at most one.
     pub user_id: UserId,
     /// What its codes are computed from.
-    pub sealed: SealedSecret,
+    pub encrypted: EncryptedSecret,
     /// When it was made.
     pub created_at: Timestamp,
     /// Since when it is asked for: its first code was right.
@@ -131,7 +131,7 @@ mod tests {
     fn factor() -> SecondFactor {
         SecondFactor {
             user_id: UserId::parse("ada").unwrap(),
-            sealed: SealedSecret(vec![1]),
+            encrypted: EncryptedSecret(vec![1]),
             created_at: Timestamp::UNIX_EPOCH,
             confirmed_at: None,
             last_step: None,

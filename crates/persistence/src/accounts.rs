@@ -9,9 +9,10 @@ use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{Accounts, Credentials, StoreError};
-use subtle_domain::text::{AvatarUrl, FullName};
+use subtle_domain::text::FullName;
 use subtle_domain::user::{ProfileChange, User};
 
+use crate::encryption::AVATAR_URL;
 use crate::pool::Database;
 use crate::schema::users;
 use crate::user_row::{CredentialsRow, UserRow, lower};
@@ -38,7 +39,7 @@ impl Accounts for PgAccounts {
             .select(UserRow::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(User::try_from).transpose()
+        row.map(|row| row.read(self.database.cipher())).transpose()
     }
 
     async fn credentials_of_address(&self, email: &EmailAddress) -> Result<Option<Credentials>, StoreError> {
@@ -47,7 +48,7 @@ impl Accounts for PgAccounts {
             .select(CredentialsRow::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(Credentials::try_from).transpose()
+        row.map(|row| row.read(self.database.cipher())).transpose()
     }
 
     async fn credentials(&self, id: &UserId) -> Result<Option<Credentials>, StoreError> {
@@ -56,7 +57,7 @@ impl Accounts for PgAccounts {
             .select(CredentialsRow::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(Credentials::try_from).transpose()
+        row.map(|row| row.read(self.database.cipher())).transpose()
     }
 
     async fn change_profile(
@@ -66,10 +67,14 @@ impl Accounts for PgAccounts {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError> {
         let full_name = change.full_name.as_ref().map(|name| name.as_ref().map(FullName::as_str));
-        let avatar_url = change.avatar_url.as_ref().map(|url| url.as_ref().map(AvatarUrl::as_str));
+        let kept = change.avatar_url.as_ref().map(|url| {
+            let url = url.as_ref();
+            url.map(|url| AVATAR_URL.keep(self.database.cipher(), id.as_str(), url.as_str())).transpose()
+        });
+        let avatar_url = kept.transpose()?;
         let changes = (
             full_name.map(|name| users::full_name.eq(name)),
-            avatar_url.map(|url| users::avatar_url.eq(url)),
+            avatar_url.as_ref().map(|url| users::avatar_url.eq(url.as_deref())),
             users::updated_at.eq(now),
         );
         let row = repeatable!(self.database, connection => diesel::update(users::table.find(id.as_str()))
@@ -78,7 +83,7 @@ impl Accounts for PgAccounts {
             .returning(UserRow::as_returning())
             .get_result(connection)
             .map(OptionalExtension::optional))?;
-        row.map(User::try_from).transpose()
+        row.map(|row| row.read(self.database.cipher())).transpose()
     }
 
     async fn replace_hash(

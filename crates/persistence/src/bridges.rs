@@ -11,10 +11,11 @@ use futures_util::FutureExt;
 use subtle_domain::Timestamp;
 use subtle_domain::bridge::{Bridge, CodeChallenge};
 use subtle_domain::ids::{BridgeId, SessionId, UserId};
-use subtle_domain::ports::{BridgeRepository, Bridges, StoreError};
+use subtle_domain::ports::{BridgeRepository, Bridges, FieldCipher, StoreError};
 use subtle_domain::session::ClientInfo;
 use subtle_domain::token::TokenDigest;
 
+use crate::encryption::SESSION_DATA;
 use crate::error::corrupt;
 use crate::pool::Database;
 use crate::schema::bridge_tokens;
@@ -59,28 +60,27 @@ struct BridgeRow {
     session_id: Option<String>,
 }
 
-impl TryFrom<BridgeRow> for Bridge {
-    type Error = StoreError;
-
-    fn try_from(row: BridgeRow) -> Result<Self, StoreError> {
+impl BridgeRow {
+    fn read(self, cipher: &dyn FieldCipher) -> Result<Bridge, StoreError> {
         let unfit = |column| corrupt("bridge_tokens", column);
-        let session_id = row.session_id.map(SessionId::try_from).transpose();
-        let challenge = row.code_challenge.as_deref().map(CodeChallenge::parse).transpose();
-        Ok(Self {
-            id: BridgeId::try_from(row.id).map_err(|_invalid| unfit("id"))?,
-            user_id: UserId::try_from(row.user_id).map_err(|_invalid| unfit("user_id"))?,
+        let session_id = self.session_id.map(SessionId::try_from).transpose();
+        let challenge = self.code_challenge.as_deref().map(CodeChallenge::parse).transpose();
+        let data = self.session_data.map(|kept| SESSION_DATA.read(cipher, &self.id, kept)).transpose()?;
+        Ok(Bridge {
+            id: BridgeId::try_from(self.id).map_err(|_invalid| unfit("id"))?,
+            user_id: UserId::try_from(self.user_id).map_err(|_invalid| unfit("user_id"))?,
             session_id: session_id.map_err(|_invalid| unfit("session_id"))?,
-            digest: TokenDigest::new(row.token),
+            digest: TokenDigest::new(self.token),
             challenge: challenge.map_err(|_invalid| unfit("code_challenge"))?,
-            data: row.session_data,
+            data,
             client: ClientInfo {
                 // Only shown to people. Another program may have written anything.
-                ip_address: row.client_ip.and_then(|text| text.parse().ok()),
-                user_agent: row.user_agent,
+                ip_address: self.client_ip.and_then(|text| text.parse().ok()),
+                user_agent: self.user_agent,
             },
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            used_at: row.used_at,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            used_at: self.used_at,
         })
     }
 }
@@ -94,20 +94,22 @@ impl Bridges for PgBridges {
             .select(BridgeRow::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(Bridge::try_from).transpose()
+        row.map(|row| row.read(self.database.cipher())).transpose()
     }
 }
 
 #[async_trait]
 impl BridgeRepository for PgUnitOfWork {
     async fn add(&mut self, bridge: &Bridge) -> Result<(), StoreError> {
+        let data = bridge.data.as_deref();
+        let data = data.map(|data| SESSION_DATA.keep(self.cipher(), bridge.id.as_str(), data)).transpose()?;
         step!(self, connection => sql_query(INSERT)
             .bind::<Text, _>(bridge.id.as_str())
             .bind::<Text, _>(bridge.digest.expose())
             .bind::<Text, _>(bridge.user_id.as_str())
             .bind::<Nullable<Text>, _>(bridge.session_id.as_ref().map(SessionId::as_str))
             .bind::<Nullable<Text>, _>(bridge.challenge.as_ref().map(CodeChallenge::as_str))
-            .bind::<Nullable<Text>, _>(bridge.data.as_deref())
+            .bind::<Nullable<Text>, _>(data)
             .bind::<Nullable<Text>, _>(bridge.client.ip_address.map(|address| address.to_string()))
             .bind::<Nullable<Text>, _>(bridge.client.user_agent.as_deref())
             .bind::<Timestamptz, _>(bridge.expires_at)

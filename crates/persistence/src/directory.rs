@@ -53,7 +53,7 @@ impl Directory for PgDirectory {
         let mut accounts = Vec::with_capacity(rows.len());
         let mut last_key = None;
         for (row, key) in rows.into_iter().take(size) {
-            accounts.push(User::try_from(row)?);
+            accounts.push(row.read(self.database.cipher())?);
             last_key = Some(key);
         }
         let end = accounts.last().zip(last_key).filter(|_| more);
@@ -68,7 +68,8 @@ impl Directory for PgDirectory {
             .select(Row::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        let accounts: Vec<User> = row.map(User::try_from).transpose()?.into_iter().collect();
+        let account = row.map(|row| row.read(self.database.cipher())).transpose()?;
+        let accounts: Vec<User> = account.into_iter().collect();
         Ok(self.counted(accounts).await?.pop())
     }
 

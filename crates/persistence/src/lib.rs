@@ -6,8 +6,9 @@
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
 //! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
-//! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner` takes away what is long dead; [`migrations`] brings a
-//! database up to date; [`backup`] is what backups and restores need beside `pg_dump`. `schema` is generated.
+//! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner` takes away what is long dead; `encryption`
+//! keeps some values encrypted; [`migrations`] brings a database up to date; [`backup`] is what backups and restores need
+//! beside `pg_dump`. `schema` is generated.
 
 mod error;
 pub mod options;
@@ -29,6 +30,7 @@ mod billing;
 mod bridges;
 mod cleaner;
 mod directory;
+mod encryption;
 mod health;
 mod idempotency;
 mod imports;
@@ -57,6 +59,7 @@ pub use billing::PgBilling;
 pub use bridges::PgBridges;
 pub use cleaner::{Cleaning, PgCleaner};
 pub use directory::PgDirectory;
+pub use encryption::{KeyStanding, KeyUse, PgEncryption, Reencryption};
 pub use health::PgHealth;
 pub use imports::PgImports;
 pub use inspection::PgInspection;

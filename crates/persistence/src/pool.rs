@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use deadpool::managed::{Manager, Metrics, Pool, PoolConfig, RecycleError, Recycl
 use diesel::result::Error;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use subtle_domain::ports::StoreError;
+use subtle_domain::ports::{FieldCipher, StoreError};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::NoTls;
 
+use crate::encryption::NoKeys;
 use crate::lease::Lease;
 use crate::options::PoolOptions;
 
@@ -141,6 +143,7 @@ impl Manager for Connector {
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<Connector>,
+    cipher: Arc<dyn FieldCipher>,
 }
 
 /// How the pool is doing.
@@ -170,7 +173,18 @@ impl Database {
         };
         let builder = Pool::builder(Connector::new(options)).config(config).runtime(Runtime::Tokio1);
         let pool = builder.build().map_err(|error| StoreError::Defect(Box::new(error)))?;
-        Ok(Self { pool })
+        Ok(Self { pool, cipher: Arc::new(NoKeys) })
+    }
+
+    /// The same connections, with a cipher for the values that are kept encrypted. Without one they are kept plain, and what is
+    /// encrypted can't be read.
+    #[must_use]
+    pub fn with_cipher(self, cipher: Arc<dyn FieldCipher>) -> Self {
+        Self { cipher, ..self }
+    }
+
+    pub(crate) fn cipher(&self) -> &dyn FieldCipher {
+        &*self.cipher
     }
 
     /// How the pool is doing, for metrics.

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use subtle_domain::Timestamp;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{SecondFactorRepository, SecondFactors, StoreError};
-use subtle_domain::second_factor::{SealedSecret, SecondFactor, TotpStep};
+use subtle_domain::second_factor::{EncryptedSecret, SecondFactor, TotpStep};
 use subtle_domain::token::TokenDigest;
 
 use crate::error::corrupt;
@@ -46,7 +46,7 @@ impl TryFrom<Row> for SecondFactor {
         Ok(Self {
             user_id: UserId::try_from(row.user_id)
                 .map_err(|_invalid| corrupt("second_factors", "user_id"))?,
-            sealed: SealedSecret(row.sealed),
+            encrypted: EncryptedSecret(row.sealed),
             created_at: row.created_at,
             confirmed_at: row.confirmed_at,
             last_step: row.last_step.map(TotpStep),
@@ -58,7 +58,7 @@ impl From<&SecondFactor> for Row {
     fn from(factor: &SecondFactor) -> Self {
         Self {
             user_id: factor.user_id.to_string(),
-            sealed: factor.sealed.0.clone(),
+            sealed: factor.encrypted.0.clone(),
             created_at: factor.created_at,
             confirmed_at: factor.confirmed_at,
             last_step: factor.last_step.map(|TotpStep(step)| step),

@@ -140,7 +140,7 @@ impl Sessions for PgSessions {
             .select((SessionRow::as_select(), UserRow::as_select()))
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+        row.map(|(session, user)| Ok((session.try_into()?, user.read(self.database.cipher())?))).transpose()
     }
 
     async fn rotate(

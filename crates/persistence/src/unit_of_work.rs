@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use subtle_domain::ports::{
-    ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, IdempotencyKeys,
-    ImportRepository, NoteRepository, OneTimeRepository, OutboxRepository, SecondFactorRepository,
-    ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository, ThrottleRepository,
-    UnitOfWork, UsageRepository, UserRepository,
+    ActivityRepository, AuditLog, AuditProof, BillingRepository, BridgeRepository, FieldCipher,
+    IdempotencyKeys, ImportRepository, NoteRepository, OneTimeRepository, OutboxRepository,
+    SecondFactorRepository, ServiceKeyRepository, SessionRepository, Store, StoreError, SyncRepository,
+    ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
 
@@ -65,13 +65,7 @@ impl PgStore {
             }
         };
         let lease = self.database.in_time(leased).await?;
-        Ok(PgUnitOfWork {
-            patience: lease.patience(),
-            lease,
-            proof: Arc::clone(&self.proof),
-            protects_rows: self.database.protects_rows(),
-            failed: false,
-        })
+        Ok(PgUnitOfWork { patience: lease.patience(), lease, store: self.clone(), failed: false })
     }
 }
 
@@ -90,9 +84,9 @@ struct Failed;
 /// An open transaction. Implements the repositories of a unit of work, each in a file of its own.
 pub(crate) struct PgUnitOfWork {
     lease: Lease,
-    proof: Arc<dyn AuditProof>,
+    /// Whose it is.
+    store: PgStore,
     patience: Duration,
-    protects_rows: bool,
     /// After a failed statement PostgreSQL answers COMMIT with a rollback and no error.
     failed: bool,
 }
@@ -116,12 +110,16 @@ impl PgUnitOfWork {
     }
 
     pub(crate) fn proof(&self) -> &dyn AuditProof {
-        &*self.proof
+        self.store.proof()
+    }
+
+    pub(crate) fn cipher(&self) -> &dyn FieldCipher {
+        self.store.database.cipher()
     }
 
     /// Whether there is a role to take on for one person's rows.
     pub(crate) fn protects_rows(&self) -> bool {
-        self.protects_rows
+        self.store.database.protects_rows()
     }
 
     /// Remembers how a statement ended; no outcome is a server that did not answer.

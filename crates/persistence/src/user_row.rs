@@ -5,10 +5,11 @@ use subtle_domain::Timestamp;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::password::PasswordHash;
-use subtle_domain::ports::{Credentials, StoreError};
+use subtle_domain::ports::{Credentials, FieldCipher, StoreError};
 use subtle_domain::text::{AvatarUrl, FullName};
 use subtle_domain::user::{Role, SubscriptionTier, User};
 
+use crate::encryption::AVATAR_URL;
 use crate::error::corrupt;
 use crate::schema::users;
 
@@ -35,25 +36,25 @@ pub(crate) struct UserRow {
     second_factor_at: Option<Timestamp>,
 }
 
-impl TryFrom<UserRow> for User {
-    type Error = StoreError;
-
-    fn try_from(row: UserRow) -> Result<Self, StoreError> {
+impl UserRow {
+    /// The account, by the cipher of the database that it comes from.
+    pub(crate) fn read(self, cipher: &dyn FieldCipher) -> Result<User, StoreError> {
         let unfit = |column| move || corrupt("users", column);
-        Ok(Self {
-            id: UserId::try_from(row.id).map_err(|_invalid| corrupt("users", "id"))?,
-            email: EmailAddress::from_stored(row.email),
-            full_name: row.full_name.map(FullName::from_stored),
-            avatar_url: row.avatar_url.map(AvatarUrl::from_stored),
-            subscription_tier: SubscriptionTier::parse(&row.subscription_tier)
+        let avatar_url = self.avatar_url.map(|kept| AVATAR_URL.read(cipher, &self.id, kept)).transpose()?;
+        Ok(User {
+            id: UserId::try_from(self.id).map_err(|_invalid| corrupt("users", "id"))?,
+            email: EmailAddress::from_stored(self.email),
+            full_name: self.full_name.map(FullName::from_stored),
+            avatar_url: avatar_url.map(AvatarUrl::from_stored),
+            subscription_tier: SubscriptionTier::parse(&self.subscription_tier)
                 .ok_or_else(unfit("subscription_tier"))?,
-            role: Role::parse(&row.role).ok_or_else(unfit("role"))?,
-            email_verified: row.email_verified,
-            second_factor_at: row.second_factor_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            disabled_at: row.disabled_at,
-            deleted_at: row.deleted_at,
+            role: Role::parse(&self.role).ok_or_else(unfit("role"))?,
+            email_verified: self.email_verified,
+            second_factor_at: self.second_factor_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            disabled_at: self.disabled_at,
+            deleted_at: self.deleted_at,
         })
     }
 }
@@ -67,13 +68,12 @@ pub(crate) struct CredentialsRow {
     password_hash: String,
 }
 
-impl TryFrom<CredentialsRow> for Credentials {
-    type Error = StoreError;
-
-    fn try_from(row: CredentialsRow) -> Result<Self, StoreError> {
-        let hash = PasswordHash::parse(&row.password_hash);
-        Ok(Self {
-            user: row.user.try_into()?,
+impl CredentialsRow {
+    /// The account and its hash, by the cipher of the database that they come from.
+    pub(crate) fn read(self, cipher: &dyn FieldCipher) -> Result<Credentials, StoreError> {
+        let hash = PasswordHash::parse(&self.password_hash);
+        Ok(Credentials {
+            user: self.user.read(cipher)?,
             hash: hash.map_err(|_invalid| corrupt("users", "password_hash"))?,
         })
     }

@@ -10,9 +10,10 @@ use subtle_domain::Timestamp;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::password::PasswordHash;
-use subtle_domain::ports::{NewUser, StoreError, UserRepository};
+use subtle_domain::ports::{FieldCipher, NewUser, StoreError, UserRepository};
 use subtle_domain::user::User;
 
+use crate::encryption::AVATAR_URL;
 use crate::schema::{
     admin_notes, bridge_tokens, imported_identities, mail_outbox, mail_requests, one_time_tokens,
     recovery_codes, second_factors, sync_logs, sync_places, user_activity, users,
@@ -36,12 +37,14 @@ struct State<'a> {
     second_factor_at: Option<Timestamp>,
 }
 
-impl<'a> From<&'a User> for State<'a> {
-    fn from(user: &'a User) -> Self {
-        Self {
+impl<'a> State<'a> {
+    fn of(user: &'a User, cipher: &dyn FieldCipher) -> Result<Self, StoreError> {
+        let avatar_url = user.avatar_url.as_ref();
+        let avatar_url = avatar_url.map(|url| AVATAR_URL.keep(cipher, user.id.as_str(), url.as_str()));
+        Ok(Self {
             email: user.email.as_str(),
             full_name: user.full_name.as_ref().map(|name| name.as_str().to_owned()),
-            avatar_url: user.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+            avatar_url: avatar_url.transpose()?,
             subscription_tier: user.subscription_tier.as_str(),
             email_verified: user.email_verified,
             updated_at: user.updated_at,
@@ -49,7 +52,7 @@ impl<'a> From<&'a User> for State<'a> {
             disabled_at: user.disabled_at,
             deleted_at: user.deleted_at,
             second_factor_at: user.second_factor_at,
-        }
+        })
     }
 }
 
@@ -69,20 +72,21 @@ struct NewRow<'a> {
     state: State<'a>,
 }
 
-impl<'a> From<&'a NewUser> for NewRow<'a> {
-    fn from(new: &'a NewUser) -> Self {
-        Self {
+impl<'a> NewRow<'a> {
+    fn of(new: &'a NewUser, cipher: &dyn FieldCipher) -> Result<Self, StoreError> {
+        Ok(Self {
             id: new.user.id.as_str(),
             password_hash: new.hash.expose(),
             created_at: new.user.created_at,
-            state: State::from(&new.user),
-        }
+            state: State::of(&new.user, cipher)?,
+        })
     }
 }
 
 /// Makes accounts; names those that were made.
 pub(crate) async fn add_all(unit: &mut PgUnitOfWork, new: &[&NewUser]) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<NewRow<'_>> = new.iter().map(|new| NewRow::from(*new)).collect();
+    let rows: Vec<NewRow<'_>> =
+        new.iter().map(|new| NewRow::of(new, unit.cipher())).collect::<Result<_, _>>()?;
     step!(unit, connection => diesel::insert_into(users::table)
         .values(rows)
         .on_conflict_do_nothing()
@@ -103,8 +107,9 @@ fn exactly_one(rows: usize) -> Result<(), StoreError> {
 #[async_trait]
 impl UserRepository for PgUnitOfWork {
     async fn add(&mut self, new: &NewUser) -> Result<bool, StoreError> {
+        let row = NewRow::of(new, self.cipher())?;
         let added = step!(self, connection => diesel::insert_into(users::table)
-            .values(NewRow::from(new))
+            .values(row)
             .on_conflict_do_nothing()
             .execute(connection))?;
         Ok(added == 1)
@@ -117,7 +122,7 @@ impl UserRepository for PgUnitOfWork {
             .for_no_key_update()
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(User::try_from).transpose()
+        row.map(|row| row.read(self.cipher())).transpose()
     }
 
     async fn lock_address(&mut self, email: &EmailAddress) -> Result<Option<User>, StoreError> {
@@ -127,12 +132,13 @@ impl UserRepository for PgUnitOfWork {
             .for_no_key_update()
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(User::try_from).transpose()
+        row.map(|row| row.read(self.cipher())).transpose()
     }
 
     async fn save(&mut self, user: &User) -> Result<(), StoreError> {
+        let state = State::of(user, self.cipher())?;
         let saved = step!(self, connection => diesel::update(users::table.find(user.id.as_str()))
-            .set(State::from(user))
+            .set(state)
             .execute(connection))?;
         exactly_one(saved)
     }
@@ -153,8 +159,9 @@ impl UserRepository for PgUnitOfWork {
 
     async fn move_to(&mut self, user: &User) -> Result<bool, StoreError> {
         // No statement takes an address only if it is free: the index refuses it, and with that ends the transaction.
+        let state = State::of(user, self.cipher())?;
         let moved = step!(self, connection => diesel::update(users::table.find(user.id.as_str()))
-            .set(State::from(user))
+            .set(state)
             .execute(connection));
         match moved {
             Err(StoreError::Conflict(_)) => Ok(false),

@@ -1,6 +1,6 @@
 //! The codes of a second factor: those of an app (TOTP, RFC 6238), and those that were written down.
 //!
-//! The app's secret is kept sealed, for its owner alone. A recovery code has 120 bits, so its digest needs no salt and no slowness
+//! The app's secret is kept encrypted, for its owner alone. A recovery code has 120 bits, so its digest needs no salt and no slowness
 //! (ASVS 6.5.2), and no key: it opens the account when keys are lost.
 
 use aws_lc_rs::digest;
@@ -10,13 +10,13 @@ use subtle_domain::Timestamp;
 use subtle_domain::email::EmailAddress;
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Authenticators, Enrolment, RightCode};
-use subtle_domain::second_factor::{SealedSecret, TotpStep};
+use subtle_domain::second_factor::{EncryptedSecret, TotpStep};
 use subtle_domain::token::{ForeignSecret, OneTimeCode, RecoveryCode, TokenDigest, TotpSecret, TotpUri};
 use totp_rs::{Builder, Secret, Totp};
 
+use crate::encryption::Cipher;
 use crate::hex::hex;
 use crate::random;
-use crate::sealing::Sealer;
 use crate::secret::MasterSecrets;
 
 const PURPOSE: &[u8] = b"subtle totp secret\0";
@@ -35,21 +35,21 @@ pub struct UnfitAuthenticators(#[from] Unspecified);
 
 /// Makes the secrets of apps and checks their codes.
 pub struct TotpAuthenticators {
-    sealer: Sealer,
+    cipher: Cipher,
     issuer: String,
 }
 
 impl TotpAuthenticators {
-    /// Seals with keys of the master secrets. Apps show `issuer` beside the account.
+    /// Encrypts with keys of the master secrets. Apps show `issuer` beside the account.
     pub fn new(secrets: &MasterSecrets, issuer: &str) -> Result<Self, UnfitAuthenticators> {
-        Ok(Self { sealer: Sealer::new(secrets)?, issuer: issuer.to_owned() })
+        Ok(Self { cipher: Cipher::new(secrets)?, issuer: issuer.to_owned() })
     }
 
-    fn seal(&self, user: &UserId, secret: &[u8]) -> SealedSecret {
+    fn encrypt(&self, user: &UserId, secret: &[u8]) -> EncryptedSecret {
         // The library refuses only texts that are too long.
-        // What can't be sealed can't be confirmed.
-        SealedSecret(self.sealer.seal(&purpose(user), secret).unwrap_or_else(|error| {
-            tracing::error!(%error, "the secret of a second factor could not be sealed");
+        // What can't be encrypted can't be confirmed.
+        EncryptedSecret(self.cipher.encrypt(&purpose(user), secret).unwrap_or_else(|error| {
+            tracing::error!(%error, "the secret of a second factor could not be encrypted");
             Vec::new()
         }))
     }
@@ -71,32 +71,33 @@ impl Authenticators for TotpAuthenticators {
         Enrolment {
             uri: self.uri(email, &shown),
             secret: TotpSecret::new(shown),
-            sealed: self.seal(user, &secret),
+            encrypted: self.encrypt(user, &secret),
         }
     }
 
-    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<SealedSecret> {
+    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<EncryptedSecret> {
         let secret = Secret::try_from_base32(secret.expose()).ok()?;
         totp(secret.as_bytes())?;
-        Some(self.seal(user, secret.as_bytes()))
+        Some(self.encrypt(user, secret.as_bytes()))
     }
 
     fn check(
         &self,
         user: &UserId,
-        sealed: &SealedSecret,
+        encrypted: &EncryptedSecret,
         code: &OneTimeCode,
         now: Timestamp,
     ) -> Option<RightCode> {
-        let Some(opened) = self.sealer.open(&purpose(user), &sealed.0) else {
-            tracing::error!(%user, "the secret of a second factor cannot be opened: was its key taken from the settings?");
+        let Some(decrypted) = self.cipher.decrypt(&purpose(user), &encrypted.0) else {
+            tracing::error!(%user, "the secret of a second factor cannot be decrypted: was its key taken from the settings?");
             return None;
         };
-        let step = totp(&opened.text)?.check(code.expose(), u64::try_from(now.timestamp()).ok()?)?;
-        let resealed = opened.is_outdated.then(|| self.sealer.seal(&purpose(user), &opened.text).ok());
+        let step = totp(&decrypted.text)?.check(code.expose(), u64::try_from(now.timestamp()).ok()?)?;
+        let reencrypted =
+            decrypted.is_outdated.then(|| self.cipher.encrypt(&purpose(user), &decrypted.text).ok());
         Some(RightCode {
             step: TotpStep(i64::try_from(step).ok()?),
-            resealed: resealed.flatten().map(SealedSecret),
+            reencrypted: reencrypted.flatten().map(EncryptedSecret),
         })
     }
 
@@ -149,13 +150,13 @@ mod tests {
     fn codes_are_those_of_the_standard() {
         // RFC 6238, appendix B, for SHA-1, the last six of its eight digits.
         let ours = by(OLD);
-        let sealed = ours.seal(&user("ada"), b"12345678901234567890");
+        let encrypted = ours.encrypt(&user("ada"), b"12345678901234567890");
         for (at, digits) in
             [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (20_000_000_000, "353130")]
         {
             let now = Timestamp::from_timestamp(at, 0).unwrap();
-            let right = ours.check(&user("ada"), &sealed, &OneTimeCode::new(digits), now).unwrap();
-            assert_eq!(right, RightCode { step: TotpStep(at / 30), resealed: None });
+            let right = ours.check(&user("ada"), &encrypted, &OneTimeCode::new(digits), now).unwrap();
+            assert_eq!(right, RightCode { step: TotpStep(at / 30), reencrypted: None });
         }
     }
 
@@ -167,7 +168,7 @@ mod tests {
         let code = code(secret.as_bytes(), NOW);
         let check = |seconds| {
             let now = NOW + TimeDelta::seconds(seconds);
-            ours.check(&user("ada"), &enrolment.sealed, &code, now).map(|right| right.step)
+            ours.check(&user("ada"), &enrolment.encrypted, &code, now).map(|right| right.step)
         };
         let step = Some(TotpStep(NOW.timestamp() / 30));
         assert_eq!([-60, -30, 0, 30, 60].map(check), [None, step, step, step, None]);
@@ -178,11 +179,12 @@ mod tests {
         let enrolment = enrolled(&by(OLD));
         let secret = Secret::try_from_base32(enrolment.secret.expose()).unwrap();
         let code = code(secret.as_bytes(), NOW);
-        assert_eq!(by(OLD).check(&user("bob"), &enrolment.sealed, &code, NOW), None);
-        assert_eq!(by(NEW).check(&user("ada"), &enrolment.sealed, &code, NOW), None);
+        assert_eq!(by(OLD).check(&user("bob"), &enrolment.encrypted, &code, NOW), None);
+        assert_eq!(by(NEW).check(&user("ada"), &enrolment.encrypted, &code, NOW), None);
         let both = by(&format!("{NEW},{OLD}"));
-        let resealed = both.check(&user("ada"), &enrolment.sealed, &code, NOW).unwrap().resealed.unwrap();
-        assert_eq!(by(NEW).check(&user("ada"), &resealed, &code, NOW).unwrap().resealed, None);
+        let reencrypted =
+            both.check(&user("ada"), &enrolment.encrypted, &code, NOW).unwrap().reencrypted.unwrap();
+        assert_eq!(by(NEW).check(&user("ada"), &reencrypted, &code, NOW).unwrap().reencrypted, None);
     }
 
     #[test]

@@ -16,7 +16,8 @@ const REFRESH: &[u8] = b"subtle refresh token mac root v1";
 const ONE_TIME: &[u8] = b"subtle one-time token mac root v1";
 const CHALLENGE: &[u8] = b"subtle sign-in challenge mac v1";
 const IMPORTED: &[u8] = b"subtle imported refresh token mac v1";
-const SEALING: &[u8] = b"subtle sealing aes-256-gcm key v1";
+/// Older than the word: what was encrypted depends on these bytes.
+const ENCRYPTION: &[u8] = b"subtle sealing aes-256-gcm key v1";
 const AUDIT_ROW: &[u8] = b"subtle audit row mac v1";
 const AUDIT_SEAL: &[u8] = b"subtle audit seal ed25519 seed v1";
 
@@ -74,7 +75,7 @@ pub(crate) struct Keys {
     /// Makes what is kept of another service's refresh tokens.
     pub(crate) imported_mac: [u8; 32],
     /// Encrypts what must be read again.
-    pub(crate) sealing: [u8; 32],
+    pub(crate) encryption: [u8; 32],
     /// Authenticates rows of the audit trail.
     pub(crate) audit_mac: [u8; 32],
     /// The private key that signs seals of the audit trail.
@@ -95,7 +96,7 @@ impl Keys {
             one_time_root: key(ONE_TIME)?,
             challenge_mac: key(CHALLENGE)?,
             imported_mac: key(IMPORTED)?,
-            sealing: key(SEALING)?,
+            encryption: key(ENCRYPTION)?,
             audit_mac: key(AUDIT_ROW)?,
             audit_seed: key(AUDIT_SEAL)?,
         })

@@ -40,6 +40,7 @@ pub(crate) enum Task {
     Restore(RestoreTask),
     Doctor { json: bool },
     Health,
+    Encryption { json: bool },
     OpenApi,
 }
 
@@ -103,6 +104,7 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
         }),
         "doctor" => Task::Doctor { json: matches.get_flag("json") },
         "health" => Task::Health,
+        "encryption" => Task::Encryption { json: matches.get_flag("json") },
         "openapi" => Task::OpenApi,
         _ => Task::Serve,
     }
@@ -161,6 +163,7 @@ fn command() -> Command {
         .subcommand(with_settings(restore(), near_database))
         .subcommand(with_settings(doctor(), near_database))
         .subcommand(with_settings(health(), |setting| setting.name == "listen"))
+        .subcommand(with_settings(encryption(), near_database))
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document").hide(true))
 }
 
@@ -275,6 +278,12 @@ fn doctor() -> Command {
 
 fn health() -> Command {
     Command::new("health").about("Tells whether the server on this machine is ready, by the exit code too")
+}
+
+fn encryption() -> Command {
+    Command::new("encryption")
+        .about("Counts what is encrypted under which key, and tells whether older keys can be given up")
+        .arg(switch("json").help("Tell it as lines of JSON"))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -402,6 +411,8 @@ mod tests {
         assert!(matches!(invocation("subtle restore f --force").task, Task::Restore(task) if task == wanted));
         let dropped = invocation("subtle restore --drop-kept").task;
         assert!(matches!(dropped, Task::Restore(RestoreTask::DropKept)));
+        assert!(matches!(invocation("subtle encryption --json").task, Task::Encryption { json: true }));
+        assert!(matches!(invocation("subtle encryption").task, Task::Encryption { json: false }));
     }
 
     #[test]
@@ -443,7 +454,7 @@ mod tests {
             assert_eq!(help.contains(&format!("--{} <", setting.flag())), setting.privacy != Privacy::Secret);
             assert!(setting.privacy == Privacy::Secret || help.contains(setting.default), "{}", setting.name);
         }
-        for command in ["serve", "migrate", "create-admin"] {
+        for command in ["serve", "migrate", "create-admin", "encryption"] {
             assert!(help.contains(command), "{command}");
         }
         assert!(!help.contains("openapi"));

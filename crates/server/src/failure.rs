@@ -13,6 +13,7 @@ use subtle_persistence::migrations::{AdoptError, MigrateError};
 use crate::audit::AuditError;
 use crate::backup::BackupError;
 use crate::data_dir::DataDirError;
+use crate::encryption::EncryptionError;
 use crate::health::Unready;
 use crate::import::ImportFailure;
 use crate::secrets::SecretError;
@@ -58,6 +59,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    #[error(transparent)]
     Import(#[from] ImportFailure),
     #[error("cannot listen on {address} (setting listen)")]
     Listen { address: std::net::SocketAddr, source: io::Error },
@@ -73,7 +76,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Says so, and gives the code to exit with: 2 where the command line or a setting is at fault, 3
-    /// where the audit trail is broken.
+    /// where the audit trail is broken or a key is still needed.
     pub(crate) fn tell(&self) -> ExitCode {
         // There is nobody to tell when this fails.
         let _told = writeln!(io::stderr(), "subtle: {}", with_sources(self));
@@ -81,7 +84,9 @@ impl Failure {
             Self::Usage(_)
             | Self::Setting(_)
             | Self::Import(ImportFailure::NoUrl | ImportFailure::Url(_)) => ExitCode::from(2),
-            Self::Audit(AuditError::Broken(_)) => ExitCode::from(3),
+            Self::Audit(AuditError::Broken(_)) | Self::Encryption(EncryptionError::Left(_)) => {
+                ExitCode::from(3)
+            }
             Self::DataDir(_)
             | Self::Secret(_)
             | Self::Postgres(_)
@@ -97,6 +102,7 @@ impl Failure {
             | Self::Unready(_)
             | Self::Backup(_)
             | Self::Audit(_)
+            | Self::Encryption(_)
             | Self::Import(_)
             | Self::Listen { .. }
             | Self::Server(_)

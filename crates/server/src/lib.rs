@@ -2,8 +2,9 @@
 //!
 //! The only crate that sees all the others. It decides nothing about accounts or requests, and nothing else reads the environment.
 //!
-//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database` and `secrets` find what is needed
-//! to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health`, `audit` and `import` are the commands; `logging` and `failure` are how
+//! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database`, `secrets` and `encryption` find what is
+//! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `backup`, `doctor`, `health`, `encryption`,
+//! `audit` and `import` are the commands; `logging` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -13,6 +14,7 @@ mod create_admin;
 mod data_dir;
 mod database;
 mod doctor;
+mod encryption;
 mod failure;
 mod health;
 mod import;
@@ -62,6 +64,7 @@ fn run(
         Task::Restore(task) => backup::restore(&settings, &task),
         Task::Health => health::health(&settings),
         Task::Doctor { json } => doctor::doctor(&settings, json),
+        Task::Encryption { json } => encryption::encryption(&settings, json),
         Task::Audit(task) => audit::audit(&settings, &task),
         Task::Import(task) => import::import(&settings, &task.or_from(&environment)),
         Task::OpenApi => Ok(()),

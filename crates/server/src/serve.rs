@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use subtle_http::{Readiness, Server};
 use subtle_persistence::{
-    ActivityWriter, AuditSealing, Cleaning, PgCleaner, RevocationFeed, UsageWriters, migrations,
+    ActivityWriter, AuditSealing, Cleaning, PgCleaner, PgEncryption, Reencryption, RevocationFeed,
+    UsageWriters, migrations,
 };
 use subtle_security::MasterSecrets;
 use tokio::time::{sleep, timeout};
@@ -17,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{logging, secrets, wiring};
+use crate::{encryption, logging, secrets, wiring};
 pub(crate) use post::PostError;
 use post::{Post, Stationery};
 use signals::{Signal, Signals};
@@ -26,6 +27,9 @@ use signals::{Signal, Signals};
 const SEAL_EVERY: Duration = Duration::from_secs(2);
 /// How often what is long dead is taken away.
 const CLEAN_EVERY: Duration = Duration::from_mins(10);
+/// How often is looked for values under other keys than the newest, which servers with other settings and other programs write. Seldom:
+/// while servers are replaced by such with a newer key, the old ones would undo what the new ones do.
+const REENCRYPT_EVERY: Duration = Duration::from_hours(1);
 /// How long the start waits for what was revoked before it. Later than that, readiness waits for it.
 const CATCH_UP: Duration = Duration::from_secs(3);
 /// What is left of a stop's 30 seconds after the requests in flight: for the timeline's last entries…
@@ -42,6 +46,7 @@ struct Running {
     usage: UsageWriters,
     sealing: AuditSealing,
     cleaning: Cleaning,
+    reencryption: Reencryption,
     post: Post,
 }
 
@@ -75,7 +80,7 @@ async fn run(
         running = start(settings, home, secrets, stationery) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage, sealing, cleaning, post } = running;
+    let Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post } = running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -95,6 +100,7 @@ async fn run(
         tracing::warn!("the last entries of the activity log could not be written in time");
     }
     cleaning.close().await;
+    reencryption.close().await;
     sealing.close().await;
     let _closed_by_the_end_of_the_process = timeout(LAST_WORDS, feed.stop()).await;
     served
@@ -112,10 +118,12 @@ async fn start(
     options.protects_rows = migrations::are_rows_protected(home.url().expose()).await?;
     announce::protection(options.protects_rows);
     let wired = wiring::wire(settings, options, secrets, settings.bcrypt_threads)?;
+    encryption::check(&wired.database).await?;
     let feed = wired.start_feed();
     let sealing = AuditSealing::start(wired.sealer, Arc::clone(&wired.ports.clock), SEAL_EVERY);
     let cleaner = PgCleaner::new(wired.database.clone(), settings.sync_retention.map(wiring::delta));
     let cleaning = Cleaning::start(cleaner, Arc::clone(&wired.ports.clock), CLEAN_EVERY);
+    let reencryption = Reencryption::start(PgEncryption::new(wired.database.clone()), REENCRYPT_EVERY);
     let status = feed.status();
     if timeout(CATCH_UP, status.ready()).await.is_err() {
         tracing::warn!("what was revoked before the start is not known yet; not ready until it is");
@@ -130,7 +138,7 @@ async fn start(
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
     let (activity, usage) = (wired.activity, wired.usage);
-    Ok(Running { server, readiness, feed, activity, usage, sealing, cleaning, post })
+    Ok(Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

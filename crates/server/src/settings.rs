@@ -13,13 +13,14 @@ use subtle_domain::quota::QuotaLimits;
 use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
 use subtle_mail::Sender;
-use subtle_security::MasterSecrets;
+use subtle_security::{EncryptionKeys, MasterSecrets};
 
 pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
 pub(crate) use parse::LogFormat;
 use parse::{
-    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, list, log_directive, log_format,
-    network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch, time, unless, web_url, word,
+    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, encryption_keys, list,
+    log_directive, log_format, network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch,
+    time, unless, web_url, word,
 };
 pub(crate) use places::{DatabaseUrl, SmtpUrl};
 
@@ -123,6 +124,11 @@ settings! {
             unless("embedded", database_url);
         Open data_dir: PathBuf = ".subtle", "FOLDER",
             "Where the private PostgreSQL and generated secrets are kept", path;
+        Secret encryption_keys: Option<EncryptionKeys> = "none", "KEYS",
+            "What avatar URLs and session data are encrypted with: 32 bytes or more; several, newest first; `plain` first to stop",
+            unless("none", encryption_keys);
+        Open encryption_keys_file: Option<PathBuf> = "none", "FILE",
+            "A file that holds what SUBTLE_ENCRYPTION_KEYS would", unless("none", path);
     }
     "Passwords" {
         Open bcrypt_cost: u32 = "10", "COST",

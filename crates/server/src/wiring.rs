@@ -22,6 +22,7 @@ use subtle_security::{
     UnfitAuthenticators, UnfitHasher,
 };
 
+use crate::encryption::{self, EncryptionError};
 use crate::settings::Settings;
 
 /// Why an adapter could not be made.
@@ -39,6 +40,8 @@ pub(crate) enum WiringError {
     Authenticators(#[from] UnfitAuthenticators),
     #[error(transparent)]
     AuditProof(#[from] UnfitAuditProof),
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
 }
 
 /// How many exports of one account may be under way at once.
@@ -72,7 +75,7 @@ pub(crate) fn wire(
     secrets: &MasterSecrets,
     hashing_threads: NonZeroUsize,
 ) -> Result<Wired, WiringError> {
-    let database = Database::new(options)?;
+    let database = encryption::with_keys(settings, Database::new(options)?)?;
     let store = PgStore::new(database.clone(), Arc::new(MacAuditProof::new(secrets)?));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let policy = policy(settings);

@@ -112,8 +112,8 @@ async fn take_batch(
 fn candidate(ports: &Ports, mut imported: Imported, now: Timestamp) -> Candidate {
     let user_id = imported.new.user.id.clone();
     let secret = imported.secret.clone();
-    let sealed = secret.as_ref().and_then(|secret| ports.authenticators.adopt(&user_id, secret));
-    if secret.is_some() && sealed.is_none() {
+    let encrypted = secret.as_ref().and_then(|secret| ports.authenticators.adopt(&user_id, secret));
+    if secret.is_some() && encrypted.is_none() {
         imported = imported.without_factor(now);
     }
     let mut sessions = Vec::new();
@@ -128,9 +128,9 @@ fn candidate(ports: &Ports, mut imported: Imported, now: Timestamp) -> Candidate
             sessions.push((ours, digests));
         }
     }
-    let factor = sealed.map(|sealed| SecondFactor {
+    let factor = encrypted.map(|encrypted| SecondFactor {
         user_id,
-        sealed,
+        encrypted,
         created_at: now,
         confirmed_at: Some(now),
         last_step: None,

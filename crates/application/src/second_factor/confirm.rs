@@ -98,12 +98,12 @@ async fn proven(
 ) -> Result<Result<SecondFactor, ConfirmError>, StoreError> {
     let pending = unit.second_factors().find(&user.id).await?.filter(|factor| factor.is_pending(now));
     let Some(pending) = pending else { return Ok(Err(ConfirmError::NotEnrolled)) };
-    let Some(right) = ports.authenticators.check(&user.id, &pending.sealed, code, now) else {
+    let Some(right) = ports.authenticators.check(&user.id, &pending.encrypted, code, now) else {
         return Ok(Err(CodeRefused::Wrong.into()));
     };
-    let sealed = right.resealed.unwrap_or(pending.sealed);
+    let encrypted = right.reencrypted.unwrap_or(pending.encrypted);
     let last_step = Some(right.step);
-    Ok(Ok(SecondFactor { confirmed_at: Some(now), last_step, sealed, ..pending }))
+    Ok(Ok(SecondFactor { confirmed_at: Some(now), last_step, encrypted, ..pending }))
 }
 
 async fn turn_on(

@@ -32,7 +32,7 @@ pub async fn enrol_second_factor(ports: &Ports, caller: &FreshCaller) -> Result<
                 let enrolment = ports.authenticators.enrol(&user.id, &user.email);
                 let pending = SecondFactor {
                     user_id: user.id,
-                    sealed: enrolment.sealed.clone(),
+                    encrypted: enrolment.encrypted.clone(),
                     created_at: now,
                     confirmed_at: None,
                     last_step: None,
@@ -61,7 +61,7 @@ mod tests {
         mocks.authenticators.expect_enrol().times(puts).returning(|_, _| Enrolment {
             secret: TotpSecret::new("SECRET"),
             uri: TotpUri::new("otpauth://totp/x"),
-            sealed: factor().sealed,
+            encrypted: factor().encrypted,
         });
         let mut unit = MockUnit::default();
         unit.users.expect_lock().return_once(|_| Ok(Some(user)));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_secret_is_kept_sealed_and_asks_nothing_yet() {
+    async fn a_new_secret_is_kept_encrypted_and_asks_nothing_yet() {
         let (enrolment, committed) = ask(ada(), 1).await;
         assert_eq!(enrolment.unwrap().secret.expose(), "SECRET");
         assert!(committed);

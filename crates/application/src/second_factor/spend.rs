@@ -85,10 +85,10 @@ impl Ports {
                 let Some(factor) = factor.filter(|factor| factor.confirmed_at.is_some()) else {
                     return Ok(false);
                 };
-                let right = self.authenticators.check(&user.id, &factor.sealed, code, now);
+                let right = self.authenticators.check(&user.id, &factor.encrypted, code, now);
                 let Some(right) = right.filter(|right| factor.accepts(right.step)) else { return Ok(false) };
-                let sealed = right.resealed.unwrap_or(factor.sealed);
-                let spent = SecondFactor { sealed, last_step: Some(right.step), ..factor };
+                let encrypted = right.reencrypted.unwrap_or(factor.encrypted);
+                let spent = SecondFactor { encrypted, last_step: Some(right.step), ..factor };
                 unit.second_factors().put(&spent).await.map(|()| true)
             }
             PresentedCode::Recovery(code) => {

@@ -4,7 +4,7 @@ use super::{Credentials, StoreError};
 use crate::Timestamp;
 use crate::email::EmailAddress;
 use crate::ids::UserId;
-use crate::second_factor::{Challenge, SealedSecret, SecondFactor, TotpStep};
+use crate::second_factor::{Challenge, EncryptedSecret, SecondFactor, TotpStep};
 use crate::token::{
     ForeignSecret, OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest, TotpSecret, TotpUri,
 };
@@ -17,7 +17,7 @@ pub struct Enrolment {
     /// For the owner's app, by a picture.
     pub uri: TotpUri,
     /// For the store.
-    pub sealed: SealedSecret,
+    pub encrypted: EncryptedSecret,
 }
 
 /// A code that was right.
@@ -26,7 +26,7 @@ pub struct RightCode {
     /// Of which half minute it is.
     pub step: TotpStep,
     /// The secret encrypted by the newest key, where an older one had done that.
-    pub resealed: Option<SealedSecret>,
+    pub reencrypted: Option<EncryptedSecret>,
 }
 
 /// Makes secrets and checks codes: TOTP with HMAC-SHA-1, six digits and half minutes, which is what all apps know.
@@ -35,12 +35,12 @@ pub trait Authenticators: Send + Sync {
     /// A new secret of 160 bits (RFC 4226, 4) for an account of that address.
     fn enrol(&self, user: &UserId, email: &EmailAddress) -> Enrolment;
     /// Keeps the secret that another service shares with a user's app, in base32; `None` if it is none.
-    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<SealedSecret>;
+    fn adopt(&self, user: &UserId, secret: &ForeignSecret) -> Option<EncryptedSecret>;
     /// Whether a user's code is right at `now`, or was in the half minute before or after (RFC 6238, 5.2).
     fn check(
         &self,
         user: &UserId,
-        sealed: &SealedSecret,
+        encrypted: &EncryptedSecret,
         code: &OneTimeCode,
         now: Timestamp,
     ) -> Option<RightCode>;

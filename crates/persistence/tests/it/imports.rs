@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use subtle_domain::ids::UserId;
 use subtle_domain::import::{ForeignIdentity, ImportedSession};
 use subtle_domain::ports::{Imports, NewImport, NewUser, Sessions, Store, UnitOfWork};
-use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor};
+use subtle_domain::second_factor::{Assurance, EncryptedSecret, SecondFactor};
 use subtle_domain::session::RevocationReason;
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::User;
@@ -56,7 +56,7 @@ fn rich(id: &str) -> NewImport {
         new: NewUser { user: with_factor, hash: hash('a') },
         factor: Some(SecondFactor {
             user_id: user_id(id),
-            sealed: SealedSecret(vec![1, 2, 3]),
+            encrypted: EncryptedSecret(vec![1, 2, 3]),
             created_at: start(),
             confirmed_at: Some(start()),
             last_step: None,

@@ -10,6 +10,7 @@ mod billing;
 mod bridges;
 mod cleaner;
 mod directory;
+mod encryption;
 mod faults;
 mod idempotency;
 mod imports;

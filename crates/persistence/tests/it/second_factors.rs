@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use subtle_domain::ports::{SecondFactors, Sessions, Store, UnitOfWork};
-use subtle_domain::second_factor::{Assurance, SealedSecret, SecondFactor, TotpStep};
+use subtle_domain::second_factor::{Assurance, EncryptedSecret, SecondFactor, TotpStep};
 use subtle_domain::session::Session;
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::User;
@@ -13,7 +13,7 @@ use crate::support::{Home, hash, later, session, session_id, start, store, user,
 fn pending(id: &str) -> SecondFactor {
     SecondFactor {
         user_id: user_id(id),
-        sealed: SealedSecret(vec![0, 1, 255]),
+        encrypted: EncryptedSecret(vec![0, 1, 255]),
         created_at: start(),
         confirmed_at: None,
         last_step: None,

@@ -147,8 +147,8 @@ fn the_kid_is_the_thumbprint_of_the_public_key() {
         refresh_root: [0; 32],
         one_time_root: [0; 32],
         challenge_mac: [0; 32],
-        sealing: [0; 32],
         imported_mac: [0; 32],
+        encryption: [0; 32],
         audit_mac: [0; 32],
         audit_seed: [0; 32],
     })

@@ -14,7 +14,7 @@ use subtle_domain::throttle::Rate;
 use subtle_http::IpNetwork;
 use subtle_mail::Sender;
 use subtle_persistence::PoolOptions;
-use subtle_security::MasterSecrets;
+use subtle_security::{EncryptionKeys, MasterSecrets};
 use tracing_subscriber::EnvFilter;
 
 use super::places::{DatabaseUrl, SmtpUrl};
@@ -221,6 +221,11 @@ pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
 pub(super) fn secrets(text: &str) -> Parsed<MasterSecrets> {
     MasterSecrets::parse(text)
         .or_else(|reason| unfit(format_args!("{reason}; `openssl rand -base64 32` makes one")))
+}
+
+pub(super) fn encryption_keys(text: &str) -> Parsed<EncryptionKeys> {
+    EncryptionKeys::parse(text)
+        .or_else(|reason| unfit(format_args!("{reason}; `openssl rand -base64 32` makes a key")))
 }
 
 pub(super) fn log_directive(text: &str) -> Parsed<String> {

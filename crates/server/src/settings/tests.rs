@@ -155,7 +155,15 @@ fn an_unfit_value_is_told_with_its_origin_and_with_what_would_be_fit() {
 
 #[test]
 fn every_setting_refuses_nonsense_or_takes_any_text_on_purpose() {
-    let free = HashSet::from(["data_dir", "secret_file", "mail_dir", "mail_templates", "issuer", "audience"]);
+    let free = HashSet::from([
+        "data_dir",
+        "secret_file",
+        "encryption_keys_file",
+        "mail_dir",
+        "mail_templates",
+        "issuer",
+        "audience",
+    ]);
     for setting in TABLE {
         let outcome = from_flags(&[(setting.name, "=?!")]);
         assert_eq!(outcome.is_ok(), free.contains(setting.name), "{}", setting.name);
@@ -170,6 +178,7 @@ fn every_setting_refuses_nonsense_or_takes_any_text_on_purpose() {
 fn what_may_hold_a_password_is_never_repeated() {
     for (variable, value) in [
         ("SUBTLE_SECRET", "hunter2"),
+        ("SUBTLE_ENCRYPTION_KEYS", "hunter2"),
         ("DATABASE_URL", "mysql://u:hunter2@h/db"),
         ("DATABASE_URL", "postgres://u:hunter2@h:x/db"),
         ("SUBTLE_SMTP_URL", "http://u:hunter2@mail"),
@@ -180,8 +189,11 @@ fn what_may_hold_a_password_is_never_repeated() {
     }
     let error = from_file("secret", "issuer = 'x'\nsecret = 'hunter2").unwrap_err().to_string();
     assert!(error.contains("line 2") && !error.contains("hunter2") && !error.contains('\n'), "{error}");
-    let settings =
-        from_variables(&[("SUBTLE_SECRET", SECRET), ("DATABASE_URL", "postgres://u:hunter2@h/db")]);
+    let settings = from_variables(&[
+        ("SUBTLE_SECRET", SECRET),
+        ("SUBTLE_ENCRYPTION_KEYS", SECRET),
+        ("DATABASE_URL", "postgres://u:hunter2@h/db"),
+    ]);
     let shown = format!("{:?}", settings.unwrap());
     assert!(!shown.contains(SECRET) && !shown.contains("hunter2"), "{shown}");
 }
@@ -197,8 +209,31 @@ fn a_short_secret_is_refused_with_its_length() {
 }
 
 #[test]
+fn encryption_keys_are_none_or_several_and_a_short_one_is_refused_with_its_place() {
+    assert!(from_flags(&[]).unwrap().encryption_keys.is_none());
+    for keys in
+        [SECRET, &format!("{SECRET}, an older key of thirty-two bytes or more"), &format!("plain,{SECRET}")]
+    {
+        assert!(from_variables(&[("SUBTLE_ENCRYPTION_KEYS", keys)]).unwrap().encryption_keys.is_some());
+    }
+    let error = from_variables(&[("SUBTLE_ENCRYPTION_KEYS", &format!("{SECRET},sesame"))]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "encryption_keys cannot be what SUBTLE_ENCRYPTION_KEYS says: key 2 has 6 bytes; it needs at least 32; \
+         `openssl rand -base64 32` makes a key"
+    );
+}
+
+#[test]
 fn an_empty_variable_is_a_value_and_mostly_an_unfit_one() {
-    for name in ["DATABASE_URL", "SUBTLE_SECRET", "SUBTLE_LISTEN", "SUBTLE_DATA_DIR", "SUBTLE_LOG"] {
+    for name in [
+        "DATABASE_URL",
+        "SUBTLE_SECRET",
+        "SUBTLE_ENCRYPTION_KEYS",
+        "SUBTLE_LISTEN",
+        "SUBTLE_DATA_DIR",
+        "SUBTLE_LOG",
+    ] {
         assert!(from_variables(&[(name, "")]).is_err(), "{name}");
     }
     assert!(from_variables(&[("SUBTLE_CORS_ORIGINS", "")]).is_ok());

@@ -4,6 +4,7 @@ mod admins;
 mod audit;
 mod backups;
 mod doctor;
+mod encryption;
 mod import;
 mod mac_app;
 mod migrations;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use subtle_domain::directory::{UserPage, UserRow};
 use subtle_domain::import::{ForeignFactor, ForeignSession, Mark, TokenSigner};
 use subtle_domain::ports::{MockImportSource, MockUnit};
-use subtle_domain::second_factor::{Assurance, SealedSecret};
+use subtle_domain::second_factor::{Assurance, EncryptedSecret};
 use subtle_domain::token::{ForeignSecret, RefreshToken, TokenDigest};
 use subtle_domain::user::User;
 
@@ -175,10 +175,9 @@ async fn sessions_come_with_digests_of_all_tokens_that_are_good() {
 async fn an_app_is_kept_sealed_and_without_it_the_account_is_closed() {
     for (secret, closed) in [("readable", false), ("encrypted", true)] {
         let mut mocks = mocks(Vec::new());
-        mocks
-            .authenticators
-            .expect_adopt()
-            .returning(|_, secret| (secret.expose() == "readable").then(|| SealedSecret(b"sealed".to_vec())));
+        mocks.authenticators.expect_adopt().returning(|_, secret| {
+            (secret.expose() == "readable").then(|| EncryptedSecret(b"sealed".to_vec()))
+        });
         let mut unit = unit(&[], &[]);
         unit.imports.expect_add().times(1).returning(move |imports| {
             let import = &imports[0];

@@ -14,9 +14,9 @@ fn pending() -> SecondFactor {
 /// Mocks whose authenticator takes `123456`, of the half minute 7.
 fn authenticating() -> Mocks {
     let mut mocks = Mocks::default();
-    mocks.authenticators.expect_check().returning(|user, sealed, code, now| {
-        assert_eq!((user, sealed, now), (&ada().id, &factor().sealed, NOW));
-        (code.expose() == "123456").then_some(RightCode { step: TotpStep(7), resealed: None })
+    mocks.authenticators.expect_check().returning(|user, encrypted, code, now| {
+        assert_eq!((user, encrypted, now), (&ada().id, &factor().encrypted, NOW));
+        (code.expose() == "123456").then_some(RightCode { step: TotpStep(7), reencrypted: None })
     });
     mocks.authenticators.expect_recovery_code().returning(|| RecoveryCode::new("rc"));
     mocks.authenticators.expect_digest().returning(|_| TokenDigest::new("digest of rc"));

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use subtle_domain::letter::LetterKind;
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{MockUnit, RightCode};
-use subtle_domain::second_factor::{SealedSecret, SecondFactor, TotpStep};
+use subtle_domain::second_factor::{EncryptedSecret, SecondFactor, TotpStep};
 use subtle_domain::throttle::{Rate, RetryAfter};
 use subtle_domain::token::{OneTimeCode, PresentedChallenge, RecoveryCode, TokenDigest};
 use subtle_domain::user::User;
@@ -29,7 +29,7 @@ fn knowing(user: User, until: Timestamp) -> Mocks {
     let hash = PasswordHash::tombstone();
     mocks.accounts.expect_credentials().return_once(move |_| Ok(Some(Credentials { user, hash })));
     mocks.authenticators.expect_check().returning(|_, _, code, _| {
-        (code == &OneTimeCode::new("123456")).then_some(RightCode { step: TotpStep(7), resealed: None })
+        (code == &OneTimeCode::new("123456")).then_some(RightCode { step: TotpStep(7), reencrypted: None })
     });
     mocks
         .authenticators
@@ -86,19 +86,19 @@ async fn a_code_begins_a_session_and_is_used_up_in_the_same_commit() {
 }
 
 #[tokio::test]
-async fn a_secret_that_an_older_key_had_sealed_is_sealed_anew() {
+async fn a_secret_that_an_older_key_had_encrypted_is_encrypted_anew() {
     let mut mocks = knowing(ada_with_factor(), soon());
     signing_in(&mut mocks);
     mocks.authenticators.checkpoint();
-    let resealed = Some(SealedSecret(b"sealed anew".to_vec()));
+    let reencrypted = Some(EncryptedSecret(b"encrypted anew".to_vec()));
     mocks
         .authenticators
         .expect_check()
-        .return_once(move |_, _, _, _| Some(RightCode { step: TotpStep(7), resealed }));
+        .return_once(move |_, _, _, _| Some(RightCode { step: TotpStep(7), reencrypted }));
     let mut unit = beginning(unit(ada_with_factor(), factor()));
     unit.second_factors
         .expect_put()
-        .withf(|put| put.sealed.0 == b"sealed anew")
+        .withf(|put| put.encrypted.0 == b"encrypted anew")
         .times(1)
         .returning(|_| Ok(()));
     let committed = mocks.expect_unit(unit);
