@@ -74,4 +74,4 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;
 
-SELECT protect_rows();
+DO $$ BEGIN PERFORM protect_rows(); END; $$;

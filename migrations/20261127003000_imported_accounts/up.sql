@@ -37,4 +37,4 @@ CREATE INDEX idx_imported_refresh_tokens_digest ON imported_refresh_tokens (dige
 -- Which nobody can take over any more.
 CREATE INDEX idx_imported_refresh_tokens_expires_at ON imported_refresh_tokens (expires_at);
 
-SELECT protect_rows();
+DO $$ BEGIN PERFORM protect_rows(); END; $$;

@@ -16,6 +16,9 @@ const ROWS: &str = "
     INSERT INTO billing_closings (user_id, month, total_cost) SELECT id, '2026-01-01', 1 FROM users WHERE id <> 'eve';
     INSERT INTO billing_history (id, user_id, amount, status) SELECT id, id, 1, 'pending' FROM users WHERE id <> 'eve';
     INSERT INTO bridge_tokens (id, user_id, token, expires_at) SELECT id, id, id, '2100-01-01' FROM users WHERE id <> 'eve';
+    INSERT INTO imported_identities (user_id, provider, provider_id) SELECT id, 'google', id FROM users WHERE id <> 'eve';
+    INSERT INTO imported_refresh_tokens (user_id, digest, session_id, created_at, expires_at, second_factor)
+        SELECT id, id, id, now(), '2100-01-01', false FROM users WHERE id <> 'eve';
     INSERT INTO mail_outbox (id, user_id, kind, recipient, due_at) SELECT id, id, 'x', 'x', now() FROM users WHERE id <> 'eve';
     INSERT INTO one_time_tokens (user_id, purpose, id, digest, salt, email, created_at, expires_at)
         SELECT id, 'reset_password', id, id, '', 'x', now(), '2100-01-01' FROM users WHERE id <> 'eve';
@@ -222,6 +225,35 @@ async fn the_role_of_a_service_changes_neither_the_schema_nor_the_audit_trail() 
 #[tokio::test]
 async fn a_role_that_passes_every_check_is_not_given_anything() {
     let home = Home::new().await;
-    let told = grant_to(home.url(), "postgres").await.unwrap_err();
-    assert!(matches!(&told, MigrateError::Grant(why) if why.contains("superuser")), "{told}");
+    let refused = async |role: &str, part: &str| {
+        let told = grant_to(home.url(), role).await.unwrap_err();
+        assert!(matches!(&told, MigrateError::Grant(why) if why.contains(part)), "{role}: {told}");
+    };
+    refused("postgres", "superuser").await;
+    let name = home.value("SELECT current_database()").await;
+    let (maker, owner, member) = (format!("maker {name}"), format!("owner {name}"), format!("member {name}"));
+    home.run(&format!(
+        "CREATE ROLE \"{maker}\" CREATEROLE; CREATE ROLE \"{owner}\"; CREATE ROLE \"{member}\" IN ROLE \"{owner}\";
+         ALTER DATABASE \"{name}\" OWNER TO \"{owner}\""
+    ))
+    .await;
+    refused(&maker, "CREATEROLE").await;
+    refused(&owner, "owns the database").await;
+    refused(&member, "may act as who does").await;
+    home.run(&format!(
+        "ALTER DATABASE \"{name}\" OWNER TO postgres; DROP ROLE \"{maker}\", \"{member}\", \"{owner}\""
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn odd_names_of_roles_are_names() {
+    let home = Home::new().await;
+    let name = home.value("SELECT current_database()").await;
+    for odd in ["it's", "$grant$", "Upper", "a\"b"] {
+        let role = format!("{odd} {name}");
+        grant_to(home.url(), &role).await.unwrap();
+        let quoted = role.replace('"', "\"\"");
+        home.run(&format!("DROP OWNED BY \"{quoted}\"; DROP ROLE \"{quoted}\"")).await;
+    }
 }

@@ -169,6 +169,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
              INSERT INTO recovery_codes (user_id, digest) VALUES ('{id}', '{id}');
              INSERT INTO imported_identities (user_id, provider, provider_id) VALUES ('{id}', 'google', '{id}');
              INSERT INTO mail_requests (id, purpose, email) VALUES ('{id}', 'reset_password', '{id}@example.com');
+             INSERT INTO idempotency_keys (caller, key, fingerprint, answer) VALUES ('user:{id}', 'of {id}', '', 'x');
              INSERT INTO user_usage_metrics (user_id) VALUES ('{id}');
              INSERT INTO billing_history (user_id, amount, status) VALUES ('{id}', 1, 'pending');
              INSERT INTO audit_logs (admin_id, user_id, action) VALUES ('{id}', '{id}', 'x');"
@@ -179,6 +180,7 @@ async fn erasing_traces_leaves_the_books_and_other_people() {
     unit.users().erase_traces(&user_id("ada"), &email("ada@example.com")).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(home.first_column("SELECT id FROM mail_requests").await, ["bob"]);
+    assert_eq!(home.first_column("SELECT key FROM idempotency_keys").await, ["of bob"]);
     for table in [
         "user_activity",
         "admin_notes",

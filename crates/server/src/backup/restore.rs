@@ -219,6 +219,5 @@ async fn drop_kept(options: &PoolOptions) -> Result<String, BackupError> {
 
 /// A time as names of databases have it.
 fn stamp(now: Timestamp) -> String {
-    // Two that begin in one second are two.
-    format!("{}_{}", now.format("%Y%m%dT%H%M%SZ"), std::process::id())
+    now.format("%Y%m%dT%H%M%S%3fZ").to_string()
 }

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -92,6 +93,48 @@ fn what_lost_its_rows_gets_them_back_but_nobody_is_let_in_again() {
 }
 
 #[test]
+fn who_came_in_since_the_backup_is_out_again_also_for_servers_that_start_later() {
+    let folder = Folder::new();
+    let database = migrated();
+    let start = || {
+        let mut server = Server::start(folder.on(database.url(), &[]));
+        let at = format!("http://{}/v1", server.ready());
+        (server, at)
+    };
+    let (server, at) = start();
+    let credentials = json!({"email": "ada@example.com", "password": PASSWORD});
+    request("POST", &format!("{at}/auth/register"), "", &credentials);
+    let file = folder.path().join("one.backup");
+    backup(&folder, &database, &file, &[]);
+    let (_signed_in, session) = request("POST", &format!("{at}/auth/login"), "", &credentials);
+    let access = session["accessToken"].as_str().unwrap();
+    assert_eq!(request("GET", &format!("{at}/me"), access, &json!({})).0, 200);
+    assert!(server.stop().success());
+    restore(&folder, &database, &[file.to_str().unwrap(), "--force"]);
+    let (server, at) = start();
+    assert_eq!(request("GET", &format!("{at}/me"), access, &json!({})).0, 401);
+    assert!(server.stop().success());
+    restore(&folder, &database, &["--drop-kept"]);
+}
+
+#[test]
+fn what_was_granted_is_granted_again_and_a_backup_is_for_its_owners_eyes() {
+    let folder = Folder::new();
+    let database = migrated();
+    printed(folder.on(database.url(), &["migrate", "--grant-to", "subtle_backups"]));
+    let file = folder.path().join("one.backup");
+    backup(&folder, &database, &file, &[]);
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    restore(&folder, &database, &[file.to_str().unwrap()]);
+    let may = "SELECT has_table_privilege('subtle_backups', 'users', 'UPDATE')::text
+        || has_table_privilege('subtle_backups', 'audit_logs', 'UPDATE')::text
+        || has_column_privilege('subtle_user', 'users', 'email', 'SELECT')::text
+        || has_column_privilege('subtle_user', 'users', 'password_hash', 'SELECT')::text";
+    assert_eq!(value(&database, may), "truefalsetruefalse");
+    restore(&folder, &database, &["--drop-kept"]);
+}
+
+#[test]
 fn sessions_stay_where_that_is_wanted() {
     let folder = Folder::new();
     let (_of_which, file) = backed_up(&folder);
@@ -167,6 +210,10 @@ fn nothing_is_written_over_and_of_a_folders_backups_the_newest_stay() {
     let file = file.to_str().unwrap();
     let told = refusal(folder.on(database.url(), &["backup", "--output", file]), 1);
     assert!(told.contains("is there already"), "{told}");
+    fs::write(folder.path().join("two.partial"), "another's").unwrap();
+    let told = refusal(folder.on(database.url(), &["backup", "--output", "two"]), 1);
+    assert!(told.contains("two.partial is there already"), "{told}");
+    assert_eq!(fs::read_to_string(folder.path().join("two.partial")).unwrap(), "another's");
     let told = refusal(folder.on(database.url(), &["backup", "--output", "x", "--keep", "1"]), 1);
     assert!(told.contains("--keep goes with a folder"), "{told}");
     let kept = folder.path().join("kept");
