@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use serde_json::json;
 
 use crate::support::{Answer, TestApp, eventually};
 
@@ -106,6 +107,33 @@ async fn a_lock_on_the_only_connection_is_told_in_time_and_forgotten_at_once() {
     let begun = Instant::now();
     eventually("served again", async || ada.send(&app, "GET", "/v1/me").await.status == 200).await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn one_account_that_waits_for_itself_leaves_connections_to_the_others() {
+    // One more than an account gets: without turns, all would wait for the lock.
+    let app = TestApp::builder().database("connection_limit=4&pool_timeout=1").start().await;
+    let (ada, bob) = (app.person().await, app.person().await);
+    let told = async || {
+        let event = json!({"eventType": "note.saved", "eventSource": "web"});
+        ada.send_json(&app, "POST", "/v1/sync/events", &event).await.status
+    };
+    assert_eq!(told().await, 201);
+    let holder = app.connect().await;
+    holder.batch_execute("BEGIN; SELECT 1 FROM sync_places FOR UPDATE").await.unwrap();
+    let others = async {
+        eventually("two of them wait for the lock", async || {
+            app.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await == "2"
+        })
+        .await;
+        for _ in 0..10 {
+            bob.send(&app, "GET", "/v1/me").await.expect(200);
+        }
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let (told, ()) = tokio::join!(join_all((0..30).map(|_| told())), others);
+    assert!(told.iter().all(|status| [201, 503].contains(status)), "{told:?}");
+    assert!(told.contains(&201), "{told:?}");
 }
 
 #[tokio::test]

@@ -263,11 +263,11 @@ fn restore() -> Command {
         .arg(file)
         .arg(switch("force").help("Also in the place of a database that holds accounts"))
         .arg(switch("keep-sessions").help("Leave people signed in who were when the backup was made"))
-        .arg(switch("drop-kept").help("Only drop the databases that were kept").conflicts_with_all([
-            "file",
-            "force",
-            "keep-sessions",
-        ]))
+        .arg(
+            switch("drop-kept")
+                .help("Only drop the databases that were kept, and what killed restores left")
+                .conflicts_with_all(["file", "force", "keep-sessions"]),
+        )
 }
 
 fn doctor() -> Command {

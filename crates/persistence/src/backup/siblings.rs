@@ -183,6 +183,11 @@ impl Siblings {
         run(&mut self.connection, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(sibling))).await
     }
 
+    /// Drops a sibling in which nobody is; tells whether it did.
+    pub async fn drop_unused(&mut self, sibling: &str) -> bool {
+        run(&mut self.connection, &format!("DROP DATABASE IF EXISTS {}", quoted(sibling))).await.is_ok()
+    }
+
     /// Lets a sibling take the database's place, which goes on under the name `kept`. Both happens or nothing, also if this is killed.
     ///
     /// Renaming locks the database, so that whoever wants to connect waits, and then waits itself until all who are connected have left: they

@@ -21,6 +21,10 @@ use crate::settings::Settings;
 
 /// What the name of a database says that another took the place of; a time follows.
 const BEFORE: &str = "before_";
+/// Likewise, of one that is being filled to take another's place…
+const RESTORING: &str = "restoring_";
+/// …and of one that is filled to see that it can be.
+const VERIFY: &str = "verify_";
 
 /// What to restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +73,7 @@ pub(super) fn rehearse(
 ) -> Result<(), BackupError> {
     let mut siblings = runtime.block_on(Siblings::of(options))?;
     let mut progress = Progress::new();
-    let scratch = siblings.named(&format!("verify_{}", stamp(SystemClock.now())));
+    let scratch = siblings.named(&format!("{VERIFY}{}", stamp(SystemClock.now())));
     let filled = fill(runtime, &mut siblings, &scratch, path, manifest, &mut progress);
     let dropped = runtime.block_on(siblings.drop(&scratch));
     progress.end();
@@ -98,7 +102,7 @@ impl Plan<'_> {
         }
         let mut siblings = runtime.block_on(Siblings::of(options))?;
         runtime.block_on(self.look(&mut siblings, options))?;
-        let beside = siblings.named(&format!("restoring_{}", stamp(now)));
+        let beside = siblings.named(&format!("{RESTORING}{}", stamp(now)));
         let mut progress = Progress::new();
         let restored = fill(runtime, &mut siblings, &beside, self.path, &self.manifest, &mut progress)
             .and_then(|lost| {
@@ -213,6 +217,13 @@ async fn drop_kept(options: &PoolOptions) -> Result<String, BackupError> {
     for name in siblings.kept(BEFORE).await? {
         siblings.drop(&name).await?;
         let _infallible = writeln!(text, "dropped {name}");
+    }
+    // Of restores that were killed.
+    for word in [RESTORING, VERIFY] {
+        for name in siblings.kept(word).await? {
+            let done = if siblings.drop_unused(&name).await { "dropped" } else { "in use, and left:" };
+            let _infallible = writeln!(text, "{done} {name}");
+        }
     }
     Ok(if text.is_empty() { "nothing is kept\n".to_owned() } else { text })
 }

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use subtle_local_postgres::testing::{self, TestDatabase};
+use subtle_persistence::PoolOptions;
+use subtle_persistence::backup::Siblings;
 
 use crate::subtle::{Folder, PATIENCE, Server, migrated, printed, refusal, request, sql, text, value};
 
@@ -33,13 +35,13 @@ fn restore(folder: &Folder, database: &TestDatabase, arguments: &[&str]) -> Stri
     printed(folder.on(database.url(), &[&["restore"], arguments].concat()))
 }
 
-/// How many databases there are whose names begin with this one's.
+/// How many databases there are beside this one that a backup or a restore has made.
 fn siblings(database: &TestDatabase) -> String {
-    value(
-        database,
-        "SELECT count(*)::text FROM pg_database
-         WHERE starts_with(datname, current_database() || '_')",
-    )
+    let options = PoolOptions::from_url(database.url()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let beginning = runtime.block_on(async { Siblings::of(&options).await.unwrap().named("") });
+    let query = format!("SELECT count(*)::text FROM pg_database WHERE starts_with(datname, '{beginning}')");
+    value(database, &query)
 }
 
 /// A database with something in it, and its backup.
@@ -76,6 +78,7 @@ fn what_lost_its_rows_gets_them_back_but_nobody_is_let_in_again() {
          UPDATE service_keys SET revoked_at = now()",
     );
     let told = restore(&folder, &database, &[file.to_str().unwrap(), "--force"]);
+    assert_eq!(siblings(&database), "1", "the one that was there");
     for part in ["ended 1 sessions", "service key k1 was revoked", "account bob was disabled", "is kept as"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -86,9 +89,12 @@ fn what_lost_its_rows_gets_them_back_but_nobody_is_let_in_again() {
     assert_eq!(found("SELECT count(*)::text FROM one_time_tokens, bridge_tokens"), "0");
     assert_eq!(found("SELECT (revoked_at IS NOT NULL)::text FROM service_keys"), "true");
     assert_eq!(found("SELECT current_setting('timezone')"), "UTC");
+    // As a restore leaves it that is killed.
+    let name = told.split_once("is kept as ").unwrap().1.split_once("_before_").unwrap().0;
+    sql(&database, &format!("CREATE DATABASE \"{name}_restoring_20261125T000000000Z\""));
     let dropped = restore(&folder, &database, &["--drop-kept"]);
-    assert_eq!(dropped.lines().count(), 1);
-    assert!(dropped.contains("_before_"), "{dropped}");
+    assert_eq!(dropped.lines().count(), 2);
+    assert!(dropped.contains("_before_") && dropped.contains("_restoring_"), "{dropped}");
     assert_eq!(restore(&folder, &database, &["--drop-kept"]), "nothing is kept\n");
 }
 
