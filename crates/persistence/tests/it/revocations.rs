@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -175,15 +176,21 @@ async fn what_is_revoked_while_the_connection_is_lost_is_refused_after_it_is_bac
     eventually("the new connection listens", || replica.refuses("ada", "s2")).await;
 }
 
-/// A way to the database, as a URL, and how to make it dark: what is connected then stays connected, and nothing comes through any
-/// more. New connections do. `None` if the database isn't behind a unix socket.
-async fn tunnel(home: &Home) -> Option<(String, Arc<Notify>)> {
+/// Where to listen for who comes by a URL, and where the database is. `None` if it isn't behind a unix socket.
+async fn door(home: &Home) -> Option<(TcpListener, String, PathBuf)> {
     let config: tokio_postgres::Config = home.url().parse().unwrap();
     let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
     let socket = folder.join(".s.PGSQL.5432");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (user, name) = (config.get_user()?, config.get_dbname()?);
     let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
+    Some((listener, url, socket))
+}
+
+/// A way to the database, as a URL, and how to make it dark: what is connected then stays connected, and nothing comes through any
+/// more. New connections do. `None` if the database isn't behind a unix socket.
+async fn tunnel(home: &Home) -> Option<(String, Arc<Notify>)> {
+    let (listener, url, socket) = door(home).await?;
     let darkness = Arc::new(Notify::new());
     let falls = Arc::clone(&darkness);
     tokio::spawn(async move {
@@ -216,12 +223,7 @@ async fn a_connection_that_went_silent_is_given_up_and_made_anew() {
 /// A way to the database on which notifications are lost until somebody opens it, as by a pooler that gives each transaction another
 /// connection; and how many connections were made by it.
 async fn deaf_way(home: &Home) -> Option<(String, Arc<AtomicBool>, Arc<AtomicUsize>)> {
-    let config: tokio_postgres::Config = home.url().parse().unwrap();
-    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
-    let socket = folder.join(".s.PGSQL.5432");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (user, name) = (config.get_user()?, config.get_dbname()?);
-    let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
+    let (listener, url, socket) = door(home).await?;
     let (open, many) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (is_open, count) = (Arc::clone(&open), Arc::clone(&many));
     tokio::spawn(async move {
