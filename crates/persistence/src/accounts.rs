@@ -1,7 +1,12 @@
 //! Accounts, a statement at a time.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
@@ -12,33 +17,55 @@ use subtle_domain::ports::{Accounts, Credentials, StoreError};
 use subtle_domain::text::FullName;
 use subtle_domain::user::{ProfileChange, User};
 
+use crate::batcher::Batcher;
 use crate::encryption::AVATAR_URL;
 use crate::pool::Database;
 use crate::schema::users;
+use crate::scope::Scope;
 use crate::user_row::{CredentialsRow, UserRow, lower};
 
-/// Accounts in PostgreSQL.
+/// Accounts by their identifiers, each looked up as the person whose it is: [`Scope::of_readers`].
+const FIND_ALL: &str = "
+SELECT found.*
+FROM unnest($1) AS asked (id)
+CROSS JOIN LATERAL (SELECT set_config('app.current_user_id', asked.id, true) AS id) AS person
+CROSS JOIN LATERAL (
+    SELECT id, email, full_name, avatar_url, subscription_tier, email_verified, created_at, updated_at, role, disabled_at,
+        deleted_at, second_factor_at
+    FROM users WHERE users.id = person.id OFFSET 0
+) AS found";
+
+/// Accounts in PostgreSQL. Those who are read at the same time are read together.
 #[derive(Debug, Clone)]
 pub struct PgAccounts {
     database: Database,
+    readers: Batcher<UserId, Option<UserRow>>,
 }
 
 impl PgAccounts {
     /// Those of `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        let readers = Batcher::new(database.clone(), |database, ids| find_all(database, ids).boxed());
+        Self { database, readers }
     }
+}
+
+/// What there is of each of `ids`, in their order.
+async fn find_all(database: Database, ids: Arc<[UserId]>) -> Result<Vec<Option<UserRow>>, StoreError> {
+    let texts: Vec<&str> = ids.iter().map(UserId::as_str).collect();
+    let found: Vec<UserRow> = scoped!(database, Scope::of_readers(&database), connection => sql_query(FIND_ALL)
+        .bind::<Array<Text>, _>(&texts)
+        .load(connection))?;
+    let found: HashMap<String, UserRow> = found.into_iter().map(|row| (row.id().to_owned(), row)).collect();
+    // The same person may have asked twice.
+    Ok(ids.iter().map(|id| found.get(id.as_str()).cloned()).collect())
 }
 
 #[async_trait]
 impl Accounts for PgAccounts {
     async fn find(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = scoped!(self.database, id, connection => users::table
-            .find(id.as_str())
-            .select(UserRow::as_select())
-            .first(connection)
-            .map(OptionalExtension::optional))?;
+        let row = self.readers.ask(id.clone()).await?;
         row.map(|row| row.read(self.database.cipher())).transpose()
     }
 

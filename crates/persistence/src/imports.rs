@@ -19,6 +19,7 @@ use subtle_domain::token::TokenDigest;
 use crate::error::corrupt;
 use crate::pool::Database;
 use crate::schema::{imported_identities, imported_refresh_tokens, users};
+use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
 use crate::user_row::lower;
 use crate::{second_factors, users as accounts};
@@ -114,7 +115,7 @@ impl Imports for PgImports {
     }
 
     async fn identities(&self, user: &UserId) -> Result<Vec<ForeignIdentity>, StoreError> {
-        let rows: Vec<IdentityRow> = scoped!(self.database, user, connection => imported_identities::table
+        let rows: Vec<IdentityRow> = scoped!(self.database, Scope::of_reader(&self.database, user), connection => imported_identities::table
             .filter(imported_identities::user_id.eq(user.as_str()))
             .order((imported_identities::provider, imported_identities::provider_id))
             .select(IdentityRow::as_select())

@@ -241,6 +241,11 @@ impl Database {
         self.pool.manager().options.protects_rows
     }
 
+    /// Where connections live, and what uses them for many callers.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.pool.manager().runtime
+    }
+
     /// A connection from the pool, for one statement or one transaction.
     pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
         let asked = Instant::now();

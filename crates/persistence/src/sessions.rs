@@ -4,7 +4,11 @@
 //! not at all. Every statement carries the user's identifier.
 
 mod repository;
+mod rotation;
 mod rows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -20,9 +24,11 @@ use subtle_domain::session::{Generation, RevocationReason, Session, SessionPolic
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::User;
 
+use crate::batcher::Batcher;
 use crate::pool::Database;
 use crate::schema::{sessions, users};
 use crate::user_row::UserRow;
+use rotation::{Rotation, rotate_all};
 use rows::{Ended, NewRow, SessionRow, ids, is_new_device};
 
 /// Where revocations are announced: `s:<session id>` or `u:<user id>`.
@@ -103,18 +109,43 @@ macro_rules! begin {
 }
 use begin;
 
-/// Sessions in PostgreSQL.
+/// Sessions in PostgreSQL. Those that are exchanged at the same time are read together, and written together.
 #[derive(Debug, Clone)]
 pub struct PgSessions {
     database: Database,
+    readers: Batcher<(UserId, SessionId), Option<(SessionRow, UserRow)>>,
+    rotations: Batcher<Rotation, bool>,
 }
 
 impl PgSessions {
     /// Those of `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        let readers = Batcher::new(database.clone(), |database, asked| find_all(database, asked).boxed());
+        let rotations = Batcher::new(database.clone(), |database, steps| rotate_all(database, steps).boxed());
+        Self { database, readers, rotations }
     }
+}
+
+/// What there is of each, in their order.
+async fn find_all(
+    database: Database,
+    asked: Arc<[(UserId, SessionId)]>,
+) -> Result<Vec<Option<(SessionRow, UserRow)>>, StoreError> {
+    let (of, ids): (Vec<&str>, Vec<&str>) =
+        asked.iter().map(|(user, session)| (user.as_str(), session.as_str())).unzip();
+    let found: Vec<(SessionRow, UserRow)> = repeatable!(database, connection => sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq_any(&ids))
+        .filter(sessions::user_id.eq_any(&of))
+        .select((SessionRow::as_select(), UserRow::as_select()))
+        .load(connection))?;
+    let found: HashMap<String, _> = found.into_iter().map(|row| (row.0.id().to_owned(), row)).collect();
+    // The same one may have been asked for twice.
+    let of = |(user, session): &(UserId, SessionId)| {
+        found.get(session.as_str()).filter(|(row, _)| row.is_of(user)).cloned()
+    };
+    Ok(asked.iter().map(of).collect())
 }
 
 #[async_trait]
@@ -133,13 +164,7 @@ impl Sessions for PgSessions {
     }
 
     async fn find(&self, user: &UserId, session: &SessionId) -> Result<Option<(Session, User)>, StoreError> {
-        let row: Option<(SessionRow, UserRow)> = repeatable!(self.database, connection => sessions::table
-            .inner_join(users::table)
-            .filter(sessions::id.eq(session.as_str()))
-            .filter(sessions::user_id.eq(user.as_str()))
-            .select((SessionRow::as_select(), UserRow::as_select()))
-            .first(connection)
-            .map(OptionalExtension::optional))?;
+        let row = self.readers.ask((user.clone(), session.clone())).await?;
         row.map(|(session, user)| Ok((session.try_into()?, user.read(self.database.cipher())?))).transpose()
     }
 
@@ -150,6 +175,11 @@ impl Sessions for PgSessions {
         digest: &TokenDigest,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let rotation = Rotation::new(session, next, digest, now);
+        if self.rotations.ask(rotation).await? {
+            return Ok(true);
+        }
+        // Somebody was faster, or holds the row. Alone it can wait until it knows.
         // Run twice, it tells the second time that somebody was faster: the caller reads again and finds that it was itself.
         let rotated = repeatable!(self.database, connection => diesel::update(sessions::table)
             .filter(sessions::id.eq(session.id.as_str()))

@@ -24,6 +24,7 @@ use subtle_domain::text::ErrorMessage;
 use crate::error::corrupt;
 use crate::pool::Database;
 use crate::schema::{sync_logs, sync_places};
+use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
 
 pub use signals::Signals;
@@ -115,7 +116,7 @@ impl TryFrom<EventRow> for SyncEvent {
 #[async_trait]
 impl SyncEvents for PgSyncEvents {
     async fn after(&self, user: &UserId, place: Place, limit: u32) -> Result<Vec<PlacedEvent>, StoreError> {
-        let rows: Vec<EventRow> = scoped!(self.database, user, connection => sync_logs::table
+        let rows: Vec<EventRow> = scoped!(self.database, Scope::of_reader(&self.database, user), connection => sync_logs::table
             .filter(sync_logs::user_id.eq(user.as_str()))
             .filter(sync_logs::place.gt(place.number()))
             .order(sync_logs::place)
@@ -131,7 +132,7 @@ impl SyncEvents for PgSyncEvents {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<SyncEvent>, StoreError> {
-        let rows: Vec<EventRow> = scoped!(self.database, user, connection => sync_logs::table
+        let rows: Vec<EventRow> = scoped!(self.database, Scope::of_reader(&self.database, user), connection => sync_logs::table
             .filter(sync_logs::user_id.eq(user.as_str()))
             .filter(sync_logs::place.is_null())
             .filter(sync_logs::id.gt(after.as_deref().unwrap_or_default()))
@@ -143,7 +144,7 @@ impl SyncEvents for PgSyncEvents {
     }
 
     async fn last(&self, user: &UserId) -> Result<Place, StoreError> {
-        let last: Option<i64> = scoped!(self.database, user, connection => sync_places::table
+        let last: Option<i64> = scoped!(self.database, Scope::of_reader(&self.database, user), connection => sync_places::table
             .filter(sync_places::user_id.eq(user.as_str()))
             .select(max(sync_places::last))
             .first(connection))?;

@@ -3,7 +3,6 @@
 mod figures;
 mod log;
 mod record;
-mod refusal;
 mod reservations;
 
 pub use figures::PgUsageReports;

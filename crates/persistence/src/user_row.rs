@@ -19,7 +19,7 @@ diesel::define_sql_function! {
 }
 
 /// An account without its hash.
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct UserRow {
     id: String,
@@ -37,6 +37,11 @@ pub(crate) struct UserRow {
 }
 
 impl UserRow {
+    /// Whose it is.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The account, by the cipher of the database that it comes from.
     pub(crate) fn read(self, cipher: &dyn FieldCipher) -> Result<User, StoreError> {
         let unfit = |column| move || corrupt("users", column);

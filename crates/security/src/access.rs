@@ -18,8 +18,10 @@ use crate::secret::{Keys, MasterSecrets};
 mod format;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use format::{Claims, StrictHeader, TYPE};
+use verified::Verified;
 
 /// Longest token that is looked at, in bytes. Ours have about 500.
 const LONGEST: usize = 4096;
@@ -71,6 +73,14 @@ pub struct JwtAccessTokens {
     signing: EncodingKey,
     verifying: Vec<VerifyingKey>,
     validation: Validation,
+    verified: Verified,
+}
+
+/// What one of our keys has signed, for this issuer and audience, of whatever time.
+#[derive(Clone)]
+struct Signed {
+    claims: AccessClaims,
+    not_before: Timestamp,
 }
 
 struct VerifyingKey {
@@ -95,18 +105,15 @@ impl JwtAccessTokens {
             settings,
             header,
             signing,
+            verified: Verified::new(),
         })
     }
 
-    /// The claims of a token that one of our keys has signed, for this issuer and audience, of whatever time.
-    fn authenticate(&self, token: &str) -> Option<Claims> {
-        if token.len() > LONGEST {
-            return None;
-        }
+    fn authenticate(&self, token: &str) -> Option<Signed> {
         let header = StrictHeader::of(token)?;
         let known = self.verifying.iter().find(|known| known.published.kid == header.kid)?;
-        let token = jsonwebtoken::decode::<Claims>(token, &known.key, &self.validation).ok()?;
-        Some(token.claims)
+        let claims = jsonwebtoken::decode::<Claims>(token, &known.key, &self.validation).ok()?.claims;
+        Some(Signed { claims: claims.parse()?, not_before: claims.not_before()? })
     }
 }
 
@@ -127,9 +134,11 @@ impl AccessTokens for JwtAccessTokens {
     /// `kid` and nothing else, so neither `jku`, `jwk`, `x5u` nor `crit`; a `kid` of ours; the signature; issuer and
     /// audience; every claim there, once and well-formed; `nbf` reached; `exp` not (RFC 8725, RFC 9068 4, ASVS 9.1 and 9.2).
     fn verify(&self, token: &str, now: Timestamp) -> Result<AccessClaims, InvalidAccessToken> {
-        let claims = self.authenticate(token).ok_or(InvalidAccessToken::Malformed)?;
-        let not_before = claims.not_before().ok_or(InvalidAccessToken::Malformed)?;
-        let claims = claims.parse().ok_or(InvalidAccessToken::Malformed)?;
+        if token.len() > LONGEST {
+            return Err(InvalidAccessToken::Malformed);
+        }
+        let signed = self.verified.or_else(token, || self.authenticate(token));
+        let Signed { claims, not_before } = signed.ok_or(InvalidAccessToken::Malformed)?;
         if now + self.leeway < not_before {
             return Err(InvalidAccessToken::Malformed);
         }

@@ -14,7 +14,7 @@ use subtle_domain::token::TokenDigest;
 use crate::error::corrupt;
 use crate::schema::sessions;
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub(super) struct SessionRow {
     id: String,
@@ -30,6 +30,18 @@ pub(super) struct SessionRow {
     revoked_at: Option<Timestamp>,
     authenticated_at: Option<Timestamp>,
     second_factor: bool,
+}
+
+impl SessionRow {
+    /// Which it is.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether it is of this person.
+    pub(super) fn is_of(&self, user: &UserId) -> bool {
+        self.user_id == user.as_str()
+    }
 }
 
 impl TryFrom<SessionRow> for Session {

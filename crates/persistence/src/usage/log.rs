@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::record::Batch;
-use super::refusal::{Closed, Shared};
 use crate::pool::Database;
+use crate::refusal::Shared;
 
 /// How many events wait or are being written at most: some seconds of the busiest server.
 const QUEUE: u32 = 20_000;
@@ -27,6 +27,11 @@ const QUEUE: u32 = 20_000;
 const TOGETHER: usize = 5_000;
 /// How often a statement is run that was undone through no fault of its own.
 const TRIES: u32 = 3;
+
+/// The log takes nothing any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the log of usage is closed")]
+struct Closed;
 
 /// Takes events and answers when they are written.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use subtle_domain::ports::StoreError;
 use subtle_domain::text::{IdempotencyKey, Label};
 use subtle_domain::usage::{Count, Recorded, Usage, UsageEvent};
 
-use super::refusal::Shared;
 use crate::error::corrupt;
+use crate::refusal::Shared;
 use crate::schema::user_usage_metrics;
 
 /// Writes the events of accounts that are there, and adds them to the sums of their days; gives the positions of those of accounts

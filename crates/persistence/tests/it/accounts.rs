@@ -1,5 +1,6 @@
 //! Accounts, a statement at a time.
 
+use futures_util::future::join_all;
 use subtle_domain::ports::{Accounts, StoreError};
 use subtle_domain::text::FullName;
 use subtle_domain::user::{ProfileChange, User};
@@ -26,6 +27,31 @@ async fn an_account_is_found_as_it_was_made() {
     let (_home, accounts) = with(&[user("ada")]).await;
     assert_eq!(accounts.find(&user_id("ada")).await.unwrap(), Some(user("ada")));
     assert_eq!(accounts.find(&user_id("bob")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn accounts_that_are_asked_for_at_the_same_time_are_found_each_by_who_asked() {
+    let (home, accounts) = with(&[user("ada"), user("bob"), user("eve")]).await;
+    let asked = ["ada", "nobody", "bob", "ada", "eve"];
+    // Few rows are looked for in all of them, many by the index: the policies hold for one after the other, either way.
+    for _ in 0..2 {
+        let found = join_all((0..60).map(|turn| {
+            let id = asked[turn % asked.len()];
+            let (id, accounts) = (user_id(id), &accounts);
+            async move { (id.clone(), accounts.find(&id).await.unwrap()) }
+        }));
+        for (id, found) in found.await {
+            let is_known = ["ada", "bob", "eve"].contains(&id.as_str());
+            assert_eq!(found, is_known.then(|| user(id.as_str())));
+        }
+        home.run(
+            "INSERT INTO users (id, email, password_hash, updated_at)
+             SELECT 'u' || n, n || '@example.com', repeat('x', 60), now() FROM generate_series(1, 2000) n
+             ON CONFLICT DO NOTHING",
+        )
+        .await;
+        home.run("ANALYZE users").await;
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(seconds, 0).unwrap()
 }
 
-fn claims() -> AccessClaims {
+pub(super) fn claims() -> AccessClaims {
     AccessClaims {
         user_id: UserId::parse("u1").unwrap(),
         session_id: SessionId::parse("s1").unwrap(),

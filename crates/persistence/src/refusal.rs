@@ -1,4 +1,4 @@
-//! Why callers get no results.
+//! Why callers get no results whose questions were put together.
 
 use std::error::Error;
 use std::fmt;
@@ -8,18 +8,13 @@ use subtle_domain::ports::StoreError;
 
 use crate::error::corrupt;
 
-/// The log takes nothing any more.
-#[derive(Debug, thiserror::Error)]
-#[error("the log of usage is closed")]
-pub(super) struct Closed;
-
 /// What lies behind a failure that several callers have in common.
 #[derive(Debug)]
-pub(super) struct Shared(Arc<StoreError>);
+pub(crate) struct Shared(Arc<StoreError>);
 
 impl Shared {
     /// The failure for one of its callers: of the same kind, with the same sources.
-    pub(super) fn tell(error: Arc<StoreError>) -> StoreError {
+    pub(crate) fn tell(error: Arc<StoreError>) -> StoreError {
         match &*error {
             StoreError::Corrupt { table, column } => corrupt(table, column),
             StoreError::Conflict(_) => StoreError::Conflict(Box::new(Self(error))),
