@@ -20,6 +20,7 @@ use subtle_domain::user::{ProfileChange, User};
 use crate::batcher::Batcher;
 use crate::encryption::AVATAR_URL;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::users;
 use crate::scope::Scope;
 use crate::user_row::{CredentialsRow, UserRow, lower};
@@ -55,7 +56,7 @@ impl PgAccounts {
 async fn find_all(database: Database, ids: Arc<[UserId]>) -> Result<Vec<Option<UserRow>>, StoreError> {
     let texts: Vec<&str> = ids.iter().map(UserId::as_str).collect();
     let found: Vec<UserRow> = scoped!(database, Scope::of_readers(&database), connection => sql_query(FIND_ALL)
-        .bind::<Array<Text>, _>(&texts)
+        .bind::<Array<Text>, _>(&texts).prepared()
         .load(connection))?;
     let found: HashMap<String, UserRow> = found.into_iter().map(|row| (row.id().to_owned(), row)).collect();
     // The same person may have asked twice.

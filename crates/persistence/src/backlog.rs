@@ -8,6 +8,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ports::StoreError;
 
 use crate::pool::Database;
+use crate::prepared::Prepare;
 
 /// One look, by indexes. Nobody needs to know how many there are beyond ten thousand, and counting them all would take long just when it
 /// should not.
@@ -54,6 +55,6 @@ impl PgBacklog {
 
     /// A look.
     pub async fn look(&self) -> Result<Backlog, StoreError> {
-        repeatable!(self.database, connection => sql_query(LOOK).get_result(connection))
+        repeatable!(self.database, connection => sql_query(LOOK).prepared().get_result(connection))
     }
 }

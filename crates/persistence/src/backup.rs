@@ -15,6 +15,7 @@ use subtle_domain::ports::StoreError;
 use crate::error::store_error;
 use crate::options::PoolOptions;
 use crate::pool::Connector;
+use crate::prepared::Prepare;
 pub use siblings::Siblings;
 
 /// Figures of a database by name: equal for a database and a copy of it.
@@ -169,7 +170,7 @@ impl Snapshot {
             let count = format!("SELECT count(*) AS number FROM {table}");
             figures.insert(format!("rows of {table}"), number(&mut connection, &count).await?.to_string());
         }
-        let sums: Vec<Named> = sql_query(SUMS).load(&mut connection).await.map_err(store_error)?;
+        let sums: Vec<Named> = sql_query(SUMS).prepared().load(&mut connection).await.map_err(store_error)?;
         figures.extend(sums.into_iter().map(|sum| (sum.name, sum.value)));
         Ok(Self { connection, id, figures, migrations, server, roles })
     }
@@ -226,8 +227,12 @@ pub async fn take_again(
 /// Ends all sessions of a database, and voids what begins one; tells how many sessions that were.
 pub async fn shut(options: &PoolOptions, now: Timestamp) -> Result<i64, StoreError> {
     let mut connection = connect(options).await?;
-    let ended: Count =
-        sql_query(SHUT).bind::<Timestamptz, _>(now).get_result(&mut connection).await.map_err(store_error)?;
+    let ended: Count = sql_query(SHUT)
+        .bind::<Timestamptz, _>(now)
+        .prepared()
+        .get_result(&mut connection)
+        .await
+        .map_err(store_error)?;
     Ok(ended.number)
 }
 

@@ -19,6 +19,7 @@ use subtle_domain::usage::Month;
 
 use crate::error::corrupt;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::billing_history;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -184,7 +185,7 @@ impl Billing for PgBilling {
             GROUP BY currency, status ORDER BY currency, status";
         let rows: Vec<TotalRow> = repeatable!(self.database, connection => sql_query(TOTALS)
             .bind::<Nullable<Text>, _>(query.user_id.as_ref().map(UserId::as_str))
-            .bind::<Nullable<Text>, _>(query.status.map(BillingStatus::as_str))
+            .bind::<Nullable<Text>, _>(query.status.map(BillingStatus::as_str)).prepared()
             .load(connection))?;
         rows.into_iter().map(BillingTotal::try_from).collect()
     }
@@ -200,7 +201,7 @@ impl Billing for PgBilling {
             .bind::<Date, _>(days.from)
             .bind::<Date, _>(days.to)
             .bind::<Nullable<Text>, _>(after.as_ref().map(UserId::as_str))
-            .bind::<BigInt, _>(i64::from(limit))
+            .bind::<BigInt, _>(i64::from(limit)).prepared()
             .load(connection))?;
         rows.into_iter().map(MonthlyCost::try_from).collect()
     }
@@ -237,7 +238,7 @@ impl BillingRepository for PgUnitOfWork {
             .bind::<Text, _>(&record.currency)
             .bind::<Text, _>(record.status.as_str())
             .bind::<Nullable<Text>, _>(record.description.as_ref().map(Description::as_str))
-            .bind::<Timestamptz, _>(record.created_at)
+            .bind::<Timestamptz, _>(record.created_at).prepared()
             .execute(connection))?;
         Ok(added == 1)
     }
@@ -271,12 +272,12 @@ impl BillingRepository for PgUnitOfWork {
         users: &[UserId],
     ) -> Result<Vec<MonthlyCost>, StoreError> {
         let users: Vec<_> = users.iter().map(UserId::as_str).collect();
-        step!(self, connection => sql_query(HOLD_USAGE).bind::<Array<Text>, _>(&users).execute(connection))?;
+        step!(self, connection => sql_query(HOLD_USAGE).bind::<Array<Text>, _>(&users).prepared().execute(connection))?;
         let days = month.days();
         let rows: Vec<CostRow> = step!(self, connection => sql_query(COSTS)
             .bind::<Array<Text>, _>(&users)
             .bind::<Date, _>(days.from)
-            .bind::<Date, _>(days.to)
+            .bind::<Date, _>(days.to).prepared()
             .load(connection))?;
         rows.into_iter().map(MonthlyCost::try_from).collect()
     }
@@ -301,7 +302,7 @@ impl BillingRepository for PgUnitOfWork {
             .bind::<Array<Nullable<Text>>, _>(&ids)
             .bind::<Array<Nullable<Numeric>>, _>(&amounts)
             .bind::<Array<Nullable<Text>>, _>(&descriptions)
-            .bind::<Timestamptz, _>(at.unwrap_or_else(|| first.month.end()))
+            .bind::<Timestamptz, _>(at.unwrap_or_else(|| first.month.end())).prepared()
             .load(connection))?;
         rows.into_iter().map(|row| user(row.user_id, "billing_closings")).collect()
     }

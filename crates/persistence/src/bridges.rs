@@ -18,6 +18,7 @@ use subtle_domain::token::TokenDigest;
 use crate::encryption::SESSION_DATA;
 use crate::error::corrupt;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::bridge_tokens;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -113,7 +114,7 @@ impl BridgeRepository for PgUnitOfWork {
             .bind::<Nullable<Text>, _>(bridge.client.ip_address.map(|address| address.to_string()))
             .bind::<Nullable<Text>, _>(bridge.client.user_agent.as_deref())
             .bind::<Timestamptz, _>(bridge.expires_at)
-            .bind::<Timestamptz, _>(bridge.created_at)
+            .bind::<Timestamptz, _>(bridge.created_at).prepared()
             .execute(connection))?;
         Ok(())
     }

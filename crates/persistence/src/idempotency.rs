@@ -11,6 +11,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::idempotency::{Claim, Claimed};
 use subtle_domain::ports::{IdempotencyKeys, StoreError};
 
+use crate::prepared::Prepare;
 use crate::schema::idempotency_keys;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -71,7 +72,7 @@ impl PgUnitOfWork {
     async fn sweep(&mut self, before: Timestamp) -> Result<(), StoreError> {
         step!(self, connection => sql_query(SWEEP)
             .bind::<Timestamptz, _>(before)
-            .bind::<BigInt, _>(SWEPT)
+            .bind::<BigInt, _>(SWEPT).prepared()
             .execute(connection))?;
         Ok(())
     }

@@ -18,6 +18,7 @@ use subtle_domain::token::TokenDigest;
 
 use crate::error::corrupt;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::{imported_identities, imported_refresh_tokens, users};
 use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
@@ -186,7 +187,7 @@ async fn add_identities(unit: &mut PgUnitOfWork, imports: &[&NewImport]) -> Resu
         .bind::<Array<Text>, _>(column(&rows, |row| row.provider.as_str()))
         .bind::<Array<Text>, _>(column(&rows, |row| row.provider_id.as_str()))
         .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.created_at))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.last_sign_in_at))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.last_sign_in_at)).prepared()
         .execute(connection))?;
     Ok(())
 }
@@ -204,7 +205,7 @@ async fn add_tokens(unit: &mut PgUnitOfWork, imports: &[&NewImport]) -> Result<(
         .bind::<Array<Timestamptz>, _>(column(&sessions, |session| session.created_at))
         .bind::<Array<Timestamptz>, _>(column(&sessions, |session| session.expires_at))
         .bind::<Array<Nullable<Timestamptz>>, _>(column(&sessions, |session| session.not_after))
-        .bind::<Array<Bool>, _>(column(&sessions, |session| session.assurance == Assurance::SecondFactor))
+        .bind::<Array<Bool>, _>(column(&sessions, |session| session.assurance == Assurance::SecondFactor)).prepared()
         .execute(connection))?;
     Ok(())
 }

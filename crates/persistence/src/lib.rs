@@ -14,6 +14,7 @@
 mod error;
 pub mod options;
 pub mod pool;
+mod prepared;
 #[macro_use]
 mod lease;
 mod schema;

@@ -18,6 +18,7 @@ use subtle_domain::session::ClientInfo;
 use crate::error::corrupt;
 use crate::one_time::OneTimeRow;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::{mail_outbox, mail_requests, one_time_tokens};
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -155,7 +156,7 @@ impl Outbox for PgOutbox {
         let row: Option<Row> = once!(self.database, connection => sql_query(TAKE)
             .bind::<Timestamptz, _>(now)
             .bind::<Timestamptz, _>(until)
-            .bind::<Array<Text>, _>(&known)
+            .bind::<Array<Text>, _>(&known).prepared()
             .get_result(connection)
             .map(OptionalExtension::optional))?;
         let Some(row) = row else { return Ok(None) };
@@ -208,7 +209,7 @@ impl Outbox for PgOutbox {
 #[async_trait]
 impl OutboxRepository for PgUnitOfWork {
     async fn take_request(&mut self) -> Result<Option<LetterRequest>, StoreError> {
-        let row: Option<RequestRow> = step!(self, connection => sql_query(TAKE_REQUEST)
+        let row: Option<RequestRow> = step!(self, connection => sql_query(TAKE_REQUEST).prepared()
             .get_result(connection)
             .map(OptionalExtension::optional))?;
         row.map(LetterRequest::try_from).transpose()

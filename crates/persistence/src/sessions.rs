@@ -26,6 +26,7 @@ use subtle_domain::user::User;
 
 use crate::batcher::Batcher;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::{sessions, users};
 use crate::user_row::UserRow;
 use rotation::{Rotation, rotate_all};
@@ -206,7 +207,7 @@ impl Sessions for PgSessions {
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
-            .bind::<Text, _>(session.as_str())
+            .bind::<Text, _>(session.as_str()).prepared()
             .load(connection))?;
         Ok(!ended.is_empty())
     }
@@ -239,7 +240,7 @@ impl Sessions for PgSessions {
             .bind::<Text, _>(RevocationReason::Superseded.as_str())
             .bind::<Text, _>(user.as_str())
             .bind::<Timestamptz, _>(now - policy.idle)
-            .bind::<BigInt, _>(i64::from(policy.most))
+            .bind::<BigInt, _>(i64::from(policy.most)).prepared()
             .load(connection))?;
         ids(ended)
     }
@@ -306,7 +307,7 @@ impl Sessions for PgSessions {
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
-            .bind::<Nullable<Text>, _>(Some(keep.as_str()))
+            .bind::<Nullable<Text>, _>(Some(keep.as_str())).prepared()
             .load(connection))?;
         ids(ended)
     }

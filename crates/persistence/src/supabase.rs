@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use self::rows::{AccountRow, FactorRow, IdentityRow, SessionRow, assemble};
 use crate::error::store_error;
 use crate::pool::{ConnectError, Database, Mute};
+use crate::prepared::Prepare;
 
 /// Longest wait for an answer: a page is read along keys.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -149,7 +150,7 @@ impl PgSupabase {
         let mut connection = database.connect().await?;
         let begun = answered(connection.batch_execute(BEGIN)).await;
         begun.map_err(SupabaseError::Read)?;
-        let missing = answered(sql_query(TABLES).load::<Missing>(&mut connection)).await;
+        let missing = answered(sql_query(TABLES).prepared().load::<Missing>(&mut connection)).await;
         match missing.map_err(SupabaseError::Read)?.into_iter().next() {
             Some(table) => Err(SupabaseError::Layout(table.name)),
             None => Ok(Self { connection }),
@@ -160,7 +161,7 @@ impl PgSupabase {
 #[async_trait]
 impl ImportSource for PgSupabase {
     async fn count(&mut self) -> Result<u64, StoreError> {
-        let counted: Count = answered(sql_query(COUNT).get_result(&mut self.connection)).await?;
+        let counted: Count = answered(sql_query(COUNT).prepared().get_result(&mut self.connection)).await?;
         Ok(counted.count.unsigned_abs())
     }
 

@@ -23,6 +23,7 @@ use subtle_domain::text::ErrorMessage;
 
 use crate::error::corrupt;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::{sync_logs, sync_places};
 use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
@@ -175,7 +176,7 @@ impl SyncRepository for PgUnitOfWork {
             .bind::<Bool, _>(event.success)
             .bind::<Nullable<Text>, _>(event.error.as_ref().map(ErrorMessage::as_str))
             .bind::<Timestamptz, _>(event.at)
-            .bind::<Text, _>(CHANNEL)
+            .bind::<Text, _>(CHANNEL).prepared()
             .get_result(connection))?;
         let event = SyncEvent { data: kept.data, ..event.clone() };
         Ok(PlacedEvent { place: Place::new(kept.place), event })

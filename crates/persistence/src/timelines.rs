@@ -14,6 +14,7 @@ use subtle_domain::ids::UserId;
 use subtle_domain::ports::{StoreError, Timelines};
 
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::user_activity;
 
 /// What `get_user_activity_summary()` tells, for any day: `$2` is the midnight of a week before. Tests hold the two equal, but that
@@ -101,7 +102,7 @@ impl Timelines for PgTimelines {
         let week = now.date_naive().and_time(NaiveTime::MIN).and_utc() - TimeDelta::days(7);
         let row: SummaryRow = repeatable!(self.database, connection => sql_query(SUMMARY)
             .bind::<Text, _>(user.as_str())
-            .bind::<Timestamptz, _>(week)
+            .bind::<Timestamptz, _>(week).prepared()
             .get_result(connection))?;
         Ok(ActivitySummary {
             total_actions: row.total_actions,

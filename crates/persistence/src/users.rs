@@ -14,6 +14,7 @@ use subtle_domain::ports::{FieldCipher, NewUser, StoreError, UserRepository};
 use subtle_domain::user::User;
 
 use crate::encryption::AVATAR_URL;
+use crate::prepared::Prepare;
 use crate::schema::{
     admin_notes, bridge_tokens, idempotency_keys, imported_identities, mail_outbox, mail_requests,
     one_time_tokens, recovery_codes, second_factors, sync_logs, sync_places, user_activity, users,
@@ -179,7 +180,7 @@ impl UserRepository for PgUnitOfWork {
     async fn erase_traces(&mut self, id: &UserId, email: &EmailAddress) -> Result<(), StoreError> {
         let id = id.as_str();
         // The ledger stays, but for what was written about the person: a month's close says only what was used.
-        step!(self, connection => sql_query(FORGET_DESCRIPTIONS).bind::<Text, _>(id).execute(connection))?;
+        step!(self, connection => sql_query(FORGET_DESCRIPTIONS).bind::<Text, _>(id).prepared().execute(connection))?;
         step!(self, connection => diesel::delete(user_activity::table)
             .filter(user_activity::user_id.eq(id))
             .execute(connection))?;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use subtle_domain::Timestamp;
 use subtle_domain::activity::ActivityEntry;
 
+use crate::prepared::Prepare;
 use crate::schema::{user_activity, users};
 
 /// Writes entries whose account is there and not erased. An entry that is there already is left alone, so a statement whose
@@ -47,6 +48,7 @@ impl<'a> Columns<'a> {
             .bind::<Array<Text>, _>(&self.actions)
             .bind::<Array<Nullable<Jsonb>>, _>(&self.data)
             .bind::<Array<Timestamptz>, _>(&self.times)
+            .prepared()
             .execute(connection)
             .await
     }

@@ -10,6 +10,7 @@ use diesel_async::RunQueryDsl;
 use subtle_domain::activity::ReportedActivity;
 use subtle_domain::ports::{ActivityRepository, StoreError};
 
+use crate::prepared::Prepare;
 use crate::schema::users;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -38,7 +39,7 @@ impl ActivityRepository for PgUnitOfWork {
             .bind::<Array<Text>, _>(known().map(|told| told.user_id.as_str()).collect::<Vec<_>>())
             .bind::<Array<Text>, _>(known().map(|told| told.action.as_str()).collect::<Vec<_>>())
             .bind::<Array<Nullable<Text>>, _>(known().map(|told| told.data.as_deref()).collect::<Vec<_>>())
-            .bind::<Array<Timestamptz>, _>(known().map(|told| told.at).collect::<Vec<_>>())
+            .bind::<Array<Timestamptz>, _>(known().map(|told| told.at).collect::<Vec<_>>()).prepared()
             .execute(connection))?;
         Ok(reported.iter().map(|told| there.contains(told.user_id.as_str())).collect())
     }

@@ -10,6 +10,7 @@ use subtle_domain::ports::StoreError;
 use subtle_domain::seal::ProvenRow;
 
 use super::details;
+use crate::prepared::Prepare;
 use crate::schema::users;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -102,6 +103,7 @@ pub(super) async fn append(
         .bind::<Nullable<Text>, _>(&row.address)
         .bind::<Timestamptz, _>(at)
         .bind::<Nullable<Binary>, _>(&row.mac)
+        .prepared()
         .execute(connection)
         .await
 }
@@ -109,7 +111,7 @@ pub(super) async fn append(
 /// The rows of these identifiers, in their order; `None` for one that is not there.
 pub(super) async fn rows(unit: &mut PgUnitOfWork, ids: &[String]) -> Result<Vec<Option<Linked>>, StoreError> {
     let found: Vec<Row> =
-        step!(unit, connection => sql_query(READ).bind::<Array<Text>, _>(ids).load(connection))?;
+        step!(unit, connection => sql_query(READ).bind::<Array<Text>, _>(ids).prepared().load(connection))?;
     let mut found: HashMap<_, _> = found.into_iter().map(|row| (row.id.clone(), row)).collect();
     Ok(ids.iter().map(|id| found.remove(id).map(Linked::from)).collect())
 }

@@ -7,6 +7,7 @@ use subtle_domain::ports::{StoreError, UnitOfWork as _};
 use subtle_domain::seal::{AuditBreach, Chain, Seal, SealedHead};
 
 use super::{records, seals};
+use crate::prepared::Prepare;
 use crate::unit_of_work::{PgStore, PgUnitOfWork};
 
 /// One moment's state of everything, however long it takes to read.
@@ -140,7 +141,7 @@ impl Walk<'_> {
             let page: Vec<Unsealed> = step!(&mut self.unit, connection => diesel::sql_query(UNSEALED)
                 .bind::<Nullable<Text>, _>(&after)
                 .bind::<BigInt, _>(ROWS)
-                .bind::<BigInt, _>(self.chain.last())
+                .bind::<BigInt, _>(self.chain.last()).prepared()
                 .load(connection))?;
             let Some(end) = page.last() else { return Ok(None) };
             after = Some(end.id.clone());

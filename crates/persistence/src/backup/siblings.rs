@@ -12,6 +12,7 @@ use tokio::time::interval;
 use super::{Count, Named, Word, connect, run};
 use crate::error::store_error;
 use crate::options::PoolOptions;
+use crate::prepared::Prepare;
 
 /// Where work on databases is done from.
 const MAINTENANCE: &str = "postgres";
@@ -123,7 +124,7 @@ impl Siblings {
     /// any case. Tells which settings could not be copied.
     pub async fn create(&mut self, sibling: &str) -> Result<Vec<String>, StoreError> {
         let new = quoted(sibling);
-        let like = sql_query(LIKE).bind::<Text, _>(&self.name).load::<Word>(&mut self.connection);
+        let like = sql_query(LIKE).bind::<Text, _>(&self.name).prepared().load::<Word>(&mut self.connection);
         let like = like.await.map_err(store_error)?.pop().map(|like| like.text).unwrap_or_default();
         run(&mut self.connection, &format!("CREATE DATABASE {new} TEMPLATE template0 {like}")).await?;
         let mut lost = Vec::new();
@@ -175,7 +176,12 @@ impl Siblings {
     }
 
     async fn settings(&mut self) -> Result<Vec<Named>, StoreError> {
-        sql_query(SETTINGS).bind::<Text, _>(&self.name).load(&mut self.connection).await.map_err(store_error)
+        sql_query(SETTINGS)
+            .bind::<Text, _>(&self.name)
+            .prepared()
+            .load(&mut self.connection)
+            .await
+            .map_err(store_error)
     }
 
     /// Drops a sibling, whoever is in it.
@@ -209,7 +215,7 @@ impl Siblings {
                     renamed = &mut renaming => break renamed,
                     _ = ticks.tick() => {
                         // Whoever stays ends the waiting, and is named by its error.
-                        let sent_away = sql_query(SEND_AWAY).bind::<Text, _>(&self.name).execute(&mut other);
+                        let sent_away = sql_query(SEND_AWAY).bind::<Text, _>(&self.name).prepared().execute(&mut other);
                         let _the_next_time = sent_away.await;
                     }
                 }
@@ -226,6 +232,7 @@ impl Siblings {
         let beginning = self.named(word);
         let rows: Vec<Word> = sql_query(KEPT)
             .bind::<Text, _>(&beginning)
+            .prepared()
             .load(&mut self.connection)
             .await
             .map_err(store_error)?;

@@ -9,6 +9,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::directory::UserRow;
 use subtle_domain::user::User;
 
+use crate::prepared::Prepare;
+
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = Text)]
@@ -26,7 +28,7 @@ impl Counts {
     /// Counts for these accounts only, along the indexes on `user_id`: the function sees to that.
     pub(super) async fn read(ids: &[&str], connection: &mut AsyncPgConnection) -> QueryResult<Self> {
         let query = sql_query("SELECT user_id, activity, usage FROM count_user_rows($1)");
-        let rows: Vec<Row> = query.bind::<Array<Text>, _>(ids).load(connection).await?;
+        let rows: Vec<Row> = query.bind::<Array<Text>, _>(ids).prepared().load(connection).await?;
         Ok(Self(rows.into_iter().map(|row| (row.user_id.clone(), row)).collect()))
     }
 

@@ -8,6 +8,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::UserStats;
 
+use crate::prepared::Prepare;
+
 /// What `get_user_stats()` counts, for any day: `$1` is its midnight, `$2` that of a week before. Tests hold the two equal.
 const STATS: &str = "
     SELECT
@@ -51,6 +53,7 @@ pub(super) async fn read(now: Timestamp, connection: &mut AsyncPgConnection) -> 
     let row: StatsRow = sql_query(STATS)
         .bind::<Timestamptz, _>(midnight)
         .bind::<Timestamptz, _>(midnight - TimeDelta::days(7))
+        .prepared()
         .get_result(connection)
         .await?;
     Ok(row.into())

@@ -14,6 +14,7 @@ use subtle_domain::session::{RevocationReason, Session};
 
 use super::rows::{Ended, NewRow, SessionRow, ids, is_new_device};
 use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT, begin};
+use crate::prepared::Prepare;
 use crate::schema::{imported_refresh_tokens, sessions, users};
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -42,7 +43,7 @@ impl SessionRepository for PgUnitOfWork {
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
-            .bind::<Text, _>(session.as_str())
+            .bind::<Text, _>(session.as_str()).prepared()
             .load(connection))?;
         Ok(!ended.is_empty())
     }
@@ -91,7 +92,7 @@ impl SessionRepository for PgUnitOfWork {
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
-            .bind::<Nullable<Text>, _>(keep.map(SessionId::as_str))
+            .bind::<Nullable<Text>, _>(keep.map(SessionId::as_str)).prepared()
             .load(connection))?;
         ids(ended)
     }

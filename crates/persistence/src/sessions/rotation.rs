@@ -13,6 +13,7 @@ use subtle_domain::session::{Generation, Session};
 use subtle_domain::token::TokenDigest;
 
 use crate::pool::Database;
+use crate::prepared::Prepare;
 
 /// Compare-and-set for each. A row that somebody else holds is left out, so that nobody waits for the lock of a stranger, and two of these
 /// never for each other.
@@ -70,7 +71,7 @@ pub(super) async fn rotate_all(database: Database, steps: Arc<[Rotation]>) -> Re
         .bind::<Array<Integer>, _>(&generations)
         .bind::<Array<Integer>, _>(&next)
         .bind::<Array<Text>, _>(&digests)
-        .bind::<Array<Timestamptz>, _>(&times)
+        .bind::<Array<Timestamptz>, _>(&times).prepared()
         .load(connection))?;
     let mut taken: HashSet<Taken> = taken.into_iter().collect();
     let took = |step: &Rotation| {

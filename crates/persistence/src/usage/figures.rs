@@ -15,6 +15,7 @@ use subtle_domain::usage::{Days, Month, UsageCursor, UsageGroup, UsageGrouping, 
 
 use crate::error::corrupt;
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::user_usage_metrics;
 
 /// The sums of a user's days.
@@ -183,6 +184,7 @@ pub(super) async fn quota(
         .bind::<Date, _>(days.from)
         .bind::<Date, _>(days.to)
         .bind::<Timestamptz, _>(now)
+        .prepared()
         .load(connection)
         .await
 }
@@ -237,7 +239,11 @@ impl UsageReports for PgUsageReports {
         by: UsageGrouping,
     ) -> Result<Vec<(UsageGroup, UsageTotals)>, StoreError> {
         let asked = |text: &'static str| {
-            sql_query(text).bind::<Text, _>(user.as_str()).bind::<Date, _>(days.from).bind::<Date, _>(days.to)
+            sql_query(text)
+                .bind::<Text, _>(user.as_str())
+                .bind::<Date, _>(days.from)
+                .bind::<Date, _>(days.to)
+                .prepared()
         };
         match by {
             UsageGrouping::Day => {
@@ -263,7 +269,7 @@ impl UsageReports for PgUsageReports {
         let rows: Vec<DayRow> = repeatable!(self.database, connection => sql_query(LAST_DAYS)
             .bind::<Text, _>(user.as_str())
             .bind::<Date, _>(first_too_late)
-            .bind::<BigInt, _>(i64::from(limit))
+            .bind::<BigInt, _>(i64::from(limit)).prepared()
             .load(connection))?;
         Ok(rows.into_iter().map(|row| (row.day, row.sums.into())).collect())
     }

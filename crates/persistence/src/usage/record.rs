@@ -16,6 +16,7 @@ use subtle_domain::text::{IdempotencyKey, Label};
 use subtle_domain::usage::{Count, Recorded, Usage, UsageEvent};
 
 use crate::error::corrupt;
+use crate::prepared::Prepare;
 use crate::refusal::Shared;
 use crate::schema::user_usage_metrics;
 
@@ -105,6 +106,7 @@ impl<'a> Batch<'a> {
             .bind::<Array<Nullable<Text>>, _>(&self.keys)
             .bind::<Array<Timestamptz>, _>(&self.times)
             .bind::<Array<Bool>, _>(&self.times_given)
+            .prepared()
             .load(connection)
             .await?;
         let mut written = vec![None; self.ids.len()];
@@ -139,6 +141,7 @@ impl<'a> Batch<'a> {
             .bind::<Array<Text>, _>(keys)
             .bind::<Array<Text>, _>(id_users)
             .bind::<Array<Text>, _>(ids)
+            .prepared()
             .load(connection)
             .await
     }
