@@ -16,7 +16,7 @@ use crate::error::store_error;
 use crate::options::PoolOptions;
 use crate::pool::Connector;
 use crate::prepared::Prepare;
-pub use siblings::Siblings;
+pub use siblings::{Siblings, SwapError};
 
 /// Figures of a database by name: equal for a database and a copy of it.
 pub type Figures = BTreeMap<String, String>;

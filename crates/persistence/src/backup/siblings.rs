@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use diesel::sql_query;
 use diesel::sql_types::{Array, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use subtle_domain::ports::StoreError;
 use tokio::time::interval;
 
@@ -35,9 +35,10 @@ const MAY_CONNECT: &str = "
         FROM pg_database, aclexplode(datacl) AS item WHERE datname = $1";
 
 /// Whom whoever asks may send away: others of the same role or of one that it may act as, and with `pg_signal_backend` all but superusers.
+/// What kind of process one is of another role is not shown to everybody.
 const SEND_AWAY: &str = "
     SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid, pg_roles own
-    WHERE a.datname = $1 AND a.backend_type = 'client backend' AND own.rolname = current_user
+    WHERE a.datname = $1 AND coalesce(a.backend_type, 'client backend') = 'client backend' AND own.rolname = current_user
         AND (own.rolsuper OR pg_has_role(r.oid, 'USAGE')
             OR (pg_has_role('pg_signal_backend', 'USAGE') AND NOT r.rolsuper))";
 
@@ -47,6 +48,11 @@ const STAYERS: &str = "
     WHERE a.datname = $1 AND coalesce(a.backend_type, 'client backend') = 'client backend' AND own.rolname = current_user
         AND NOT (own.rolsuper OR coalesce(pg_has_role(r.oid, 'USAGE'), false)
             OR (pg_has_role('pg_signal_backend', 'USAGE') AND NOT coalesce(r.rolsuper, true)))";
+
+const CONNECTED: &str = "
+    SELECT DISTINCT coalesce(r.rolname, 'a role that is not shown')::text AS text
+    FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
+    WHERE a.datname = $1 AND coalesce(a.backend_type, 'client backend') = 'client backend' ORDER BY 1";
 
 const OTHER_OWNER: &str = "
     SELECT pg_get_userbyid(datdba)::text AS text FROM pg_database
@@ -71,6 +77,17 @@ const SETTINGS: &str = "
 const KEPT: &str = "
     SELECT datname::text AS text FROM pg_database
     WHERE left(datname, length($1)) = $1 AND substr(datname, length($1) + 1) ~ '^[0-9TZ]+$' ORDER BY 1";
+
+/// Why a database did not take another's place. Both are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// These roles did not leave it, or came back again and again.
+    #[error("it is in use by {}", .0.join(", "))]
+    InUse(Vec<String>),
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A database and those beside it on its server, which carry its name and a word more.
 pub struct Siblings {
@@ -163,16 +180,24 @@ impl Siblings {
 
     /// Who is connected to the database and can't be sent away by us.
     pub async fn stayers(&mut self) -> Result<Vec<String>, StoreError> {
-        let query = sql_query(STAYERS).bind::<Text, _>(&self.name);
-        let rows: Vec<Word> = query.load(&mut self.connection).await.map_err(store_error)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
+        self.words(STAYERS).await
+    }
+
+    /// Who is connected to the database, by role.
+    pub async fn connected(&mut self) -> Result<Vec<String>, StoreError> {
+        self.words(CONNECTED).await
     }
 
     /// The role that owns the database, if that is not who asks.
     pub async fn other_owner(&mut self) -> Result<Option<String>, StoreError> {
-        let query = sql_query(OTHER_OWNER).bind::<Text, _>(&self.name);
+        Ok(self.words(OTHER_OWNER).await?.into_iter().next())
+    }
+
+    /// What is said of the database itself.
+    async fn words(&mut self, query: &str) -> Result<Vec<String>, StoreError> {
+        let query = sql_query(query).bind::<Text, _>(&self.name);
         let rows: Vec<Word> = query.load(&mut self.connection).await.map_err(store_error)?;
-        Ok(rows.into_iter().next().map(|row| row.text))
+        Ok(rows.into_iter().map(|row| row.text).collect())
     }
 
     async fn settings(&mut self) -> Result<Vec<Named>, StoreError> {
@@ -198,17 +223,18 @@ impl Siblings {
     ///
     /// Renaming locks the database, so that whoever wants to connect waits, and then waits itself until all who are connected have left: they
     /// are sent away by another connection meanwhile.
-    pub async fn swap(&mut self, sibling: &str, kept: &str) -> Result<(), StoreError> {
+    pub async fn swap(&mut self, sibling: &str, kept: &str) -> Result<(), SwapError> {
         let (new, old, live) = (quoted(sibling), quoted(kept), quoted(&self.name));
         if !self.is_there().await? {
-            return run(&mut self.connection, &format!("ALTER DATABASE {new} RENAME TO {live}")).await;
+            let rename = format!("ALTER DATABASE {new} RENAME TO {live}");
+            return Ok(run(&mut self.connection, &rename).await?);
         }
         let mut other = connect(&self.options.of_database(MAINTENANCE)).await?;
         let both = format!(
             "BEGIN; ALTER DATABASE {live} RENAME TO {old}; ALTER DATABASE {new} RENAME TO {live}; COMMIT"
         );
         let renamed = {
-            let mut renaming = pin!(run(&mut self.connection, &both));
+            let mut renaming = pin!(self.connection.batch_execute(&both));
             let mut ticks = interval(Duration::from_millis(100));
             loop {
                 tokio::select! {
@@ -221,10 +247,13 @@ impl Siblings {
                 }
             }
         };
-        if renamed.is_err() {
-            run(&mut self.connection, "ROLLBACK").await?;
+        let Err(error) = renamed else { return Ok(()) };
+        run(&mut self.connection, "ROLLBACK").await?;
+        // PostgreSQL gives up waiting after five seconds.
+        if error.to_string().contains("is being accessed by other users") {
+            return Err(SwapError::InUse(self.connected().await?));
         }
-        renamed
+        Err(store_error(error).into())
     }
 
     /// The siblings whose name is this word and a time.

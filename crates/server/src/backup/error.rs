@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use subtle_domain::ports::StoreError;
+use subtle_persistence::backup::SwapError;
 use subtle_persistence::migrations::MigrateError;
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub(crate) enum BackupError {
     #[error("connected to the database is somebody whom this role may not send away ({}): stop what runs as that, or let a member of \
              pg_signal_backend or a superuser restore", .0.join(", "))]
     Stayers(Vec<String>),
+    #[error("connected to the database are others that were not sent away in time ({}): stop what runs as that and restore again; what was \
+             there is as it was", .0.join(", "))]
+    InUse(Vec<String>),
     #[error("{program} failed: {told}")]
     Program { program: &'static str, told: String },
     #[error(transparent)]
@@ -37,6 +41,15 @@ pub(crate) enum BackupError {
     Migrate(#[from] MigrateError),
     #[error("cannot {action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl From<SwapError> for BackupError {
+    fn from(error: SwapError) -> Self {
+        match error {
+            SwapError::InUse(roles) => Self::InUse(roles),
+            SwapError::Store(error) => Self::Server(error),
+        }
+    }
 }
 
 /// What an error of the operating system becomes.

@@ -9,5 +9,6 @@ mod import;
 mod mac_app;
 mod migrations;
 mod refusals;
+mod roles;
 mod serving;
 mod subtle;
