@@ -5,9 +5,11 @@
 //! migration is then undone and tried again. What fails leaves nothing behind, and the error names migration and statement.
 
 mod adopt;
+mod grants;
 mod roles;
 mod script;
 mod split;
+mod standing;
 
 use std::time::Duration;
 
@@ -26,8 +28,9 @@ use crate::error::Fault;
 use crate::options::{InvalidUrl, PoolOptions};
 use crate::pool::{ConnectError, Connector};
 pub use adopt::{AdoptError, Adopted, adopt};
-pub use roles::grant_to;
+pub use grants::{check_rights, grant_again, grant_to, granted};
 use script::{SCRIPTS, Script, StatementFailed};
+use standing::{Standing, standing};
 
 /// Diesel's own connection to a database, driven by a thread that may block.
 type Harness = AsyncConnectionWrapper<AsyncPgConnection>;
@@ -75,6 +78,26 @@ pub enum MigrateError {
     /// A role could not be made, or was not given what it needs.
     #[error("the role could not be given what it needs: {0}")]
     Grant(String),
+    /// There is something to do that whoever asks may not do.
+    #[error(
+        "{pending} migrations are pending and {role} may not run them: let the owner run `subtle migrate`"
+    )]
+    NotAllowed {
+        /// How many are to come.
+        pending: usize,
+        /// Who asks.
+        role: String,
+    },
+    /// Who is to serve may not use all tables.
+    #[error(
+        "the role {role} may not do with {tables} what a server does: let the owner run `subtle migrate --grant-to {role}`"
+    )]
+    Lacks {
+        /// Who is to serve.
+        role: String,
+        /// The tables.
+        tables: String,
+    },
     /// The process is shutting down.
     #[error("interrupted")]
     Interrupted,
@@ -89,6 +112,37 @@ impl From<Box<dyn std::error::Error + Send + Sync>> for MigrateError {
                 statement: failed.statement,
             },
             Err(error) => Self::List(error.to_string()),
+        }
+    }
+}
+
+/// A step towards a database that is up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// This migration was applied.
+    Applied(String),
+    /// This role, which could run the service, was given what it lacked for that.
+    Granted(String),
+    /// It could not be.
+    NotGranted {
+        /// The role.
+        role: String,
+        /// What the server said.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Applied(name) => write!(f, "applied {name}"),
+            Self::Granted(role) => write!(f, "granted to {role} again what a server needs"),
+            Self::NotGranted { role, why } => {
+                write!(
+                    f,
+                    "{role} was not granted what a server needs ({why}): run `subtle migrate --grant-to {role}`"
+                )
+            }
         }
     }
 }
@@ -119,23 +173,25 @@ pub struct Step {
 
 /// Applies all that is missing, and names it. Where nothing is, whoever may read the database may do this.
 pub async fn migrate(url: &str) -> Result<Vec<String>, MigrateError> {
-    migrate_at(PoolOptions::from_url(url)?).await
+    migrate_at(PoolOptions::from_url(url)?, |_| ()).await
 }
 
-/// The same, for a database that is reached otherwise than by a URL.
-pub async fn migrate_at(options: PoolOptions) -> Result<Vec<String>, MigrateError> {
+/// The same, for a database that is reached otherwise than by a URL; tells of each step when it is done, also before one that fails. Who could
+/// run the service in the database still can when this has ended well.
+pub async fn migrate_at(
+    options: PoolOptions,
+    mut tell: impl FnMut(&Done) + Send + 'static,
+) -> Result<Vec<String>, MigrateError> {
     let mut connection = Connector::new(options).connect().await?;
-    let is_done = async {
-        let applied = applied(&mut connection).await?;
-        let is_applied = |script: &Script| applied.iter().any(|row| row.version == script.version());
-        let could_be_protected = !holds(&mut connection, roles::ARE_ROWS_PROTECTED).await?
-            && holds(&mut connection, roles::COULD_BE).await?;
-        QueryResult::Ok(SCRIPTS.iter().all(is_applied) && !could_be_protected)
-    };
-    if is_done.await.map_err(|error| MigrateError::List(error.to_string()))? {
-        return Ok(Vec::new());
+    let standing = standing(&mut connection).await.map_err(|error| MigrateError::List(error.to_string()))?;
+    match standing {
+        Standing::Done => Ok(Vec::new()),
+        Standing::NotAllowed { pending, role } => Err(MigrateError::NotAllowed { pending, role }),
+        Standing::Unread { role } => {
+            Err(MigrateError::Lacks { role, tables: "__diesel_schema_migrations".to_owned() })
+        }
+        Standing::Behind => alone_on(connection, move |harness| up(harness, SCRIPTS, &mut tell)).await,
     }
-    alone_on(connection, |harness| up(harness, SCRIPTS)).await
 }
 
 /// Whether what is done for one person can be done as `subtle_user`, who sees rows of theirs alone.
@@ -253,7 +309,11 @@ async fn alone_on<T: Send + 'static>(
     blocking.await.unwrap_or(Err(MigrateError::Interrupted))
 }
 
-fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateError> {
+fn up(
+    harness: &mut Harness,
+    scripts: &[Script],
+    tell: &mut dyn FnMut(&Done),
+) -> Result<Vec<String>, MigrateError> {
     let applied = listed(harness)?;
     if applied.is_empty() && is_foreign(harness).map_err(|error| MigrateError::List(error.to_string()))? {
         return Err(MigrateError::Foreign);
@@ -264,8 +324,10 @@ fn up(harness: &mut Harness, scripts: &[Script]) -> Result<Vec<String>, MigrateE
     for script in missing {
         patiently(PAUSE, || harness.run_migration(script).map(drop))?;
         names.push(script.name.to_owned());
+        tell(&Done::Applied(script.name.to_owned()));
     }
     roles::protect_rows(harness)?;
+    grants::renew(harness, tell)?;
     Ok(names)
 }
 

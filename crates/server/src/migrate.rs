@@ -1,8 +1,10 @@
 //! `subtle migrate`.
 
 use std::fmt::Write as _;
+use std::sync::mpsc;
 
-use subtle_persistence::migrations::{self, State};
+use subtle_persistence::PoolOptions;
+use subtle_persistence::migrations::{self, Done, MigrateError, State};
 
 use crate::database::Home;
 use crate::failure::Failure;
@@ -32,11 +34,14 @@ async fn told(url: &str, what: &MigrateTask) -> Result<String, Failure> {
     };
     match what {
         MigrateTask::ApplyAll => {
-            let applied = migrations::migrate(url).await?;
-            for name in &applied {
-                line(format_args!("applied {name}"));
-            }
-            if applied.is_empty() {
+            let (sender, told) = mpsc::channel();
+            // At once: a step that fails comes after others that stay.
+            let tell = move |done: &Done| {
+                let _failed_to_print = crate::print(&format!("{done}\n"));
+                let _nobody_waits = sender.send(());
+            };
+            migrations::migrate_at(PoolOptions::from_url(url).map_err(MigrateError::from)?, tell).await?;
+            if told.try_iter().next().is_none() {
                 line(format_args!("the database is up to date"));
             }
         }
@@ -45,7 +50,8 @@ async fn told(url: &str, what: &MigrateTask) -> Result<String, Failure> {
                 line(format_args!("applied {name}"));
             }
             line(format_args!(
-                "{role} may run the service here, but change neither the schema nor the audit trail"
+                "{role} may run the service here, but change neither the schema nor the audit trail; migrations grant it again \
+                 what they add"
             ));
         }
         MigrateTask::Status => {

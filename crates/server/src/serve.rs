@@ -116,9 +116,10 @@ async fn start(
     secrets: &MasterSecrets,
     stationery: Stationery,
 ) -> Result<Running, Failure> {
-    let applied = migrations::migrate(home.url().expose()).await?;
-    announce::migrations(&applied);
     let mut options = home.options()?;
+    let applied = migrations::migrate_at(options.clone(), announce::grants).await?;
+    announce::migrations(&applied);
+    migrations::check_rights(home.url().expose()).await?;
     options.protects_rows = migrations::are_rows_protected(home.url().expose()).await?;
     announce::protection(options.protects_rows);
     let wired = wiring::wire(settings, options, secrets, settings.bcrypt_threads)?;

@@ -38,7 +38,7 @@ pub(super) fn headline(statement: &str) -> String {
 }
 
 /// A statement without the comments and white space in front.
-fn bare(statement: &str) -> &str {
+pub(super) fn bare(statement: &str) -> &str {
     let mut rest = statement.trim_start();
     while rest.starts_with("--") || rest.starts_with("/*") {
         rest = rest.get(token(rest, None)..).unwrap_or_default().trim_start();

@@ -3,7 +3,9 @@
 use diesel_async::SimpleAsyncConnection;
 use subtle_domain::ports::{Accounts, Store, SyncEvents};
 use subtle_domain::sync::Place;
-use subtle_persistence::migrations::{MigrateError, are_rows_protected, grant_to, migrate};
+use subtle_persistence::migrations::{
+    MigrateError, are_rows_protected, check_rights, grant_to, migrate, revert_last,
+};
 use subtle_persistence::{Database, PgAccounts, PgSyncEvents, PoolOptions};
 
 use crate::support::{Home, store, user_id};
@@ -244,6 +246,54 @@ async fn a_role_that_passes_every_check_is_not_given_anything() {
         "ALTER DATABASE \"{name}\" OWNER TO postgres; DROP ROLE \"{maker}\", \"{member}\", \"{owner}\""
     ))
     .await;
+}
+
+/// The URL by which a role of the tests reaches their database.
+fn as_role(home: &Home, role: &str) -> String {
+    home.url().replacen("postgres://postgres@/", &format!("postgres://{role}@/"), 1)
+}
+
+#[tokio::test]
+async fn what_a_migration_adds_is_granted_to_who_may_run_the_service_and_to_nobody_else() {
+    let home = Home::new().await;
+    grant_to(home.url(), "subtle_it").await.unwrap();
+    let other = format!("other {}", home.value("SELECT current_database()").await);
+    home.run(&format!(
+        "CREATE ROLE \"{other}\"; GRANT SELECT, INSERT, UPDATE ON users, audit_logs, __diesel_schema_migrations TO \"{other}\""
+    ))
+    .await;
+    revert_last(home.url()).await.unwrap();
+    migrate(home.url()).await.unwrap();
+    let may = |role: &str, table: &str| format!("SELECT has_table_privilege('{role}', '{table}', 'INSERT')");
+    assert_eq!(home.value(&may("subtle_it", "imported_identities")).await, "t");
+    assert_eq!(home.value(&may(&other, "imported_identities")).await, "f");
+    // Also where it got lost otherwise, and no migration is to come.
+    home.run("REVOKE ALL ON user_quotas FROM subtle_it").await;
+    migrate(home.url()).await.unwrap();
+    assert_eq!(home.value(&may("subtle_it", "user_quotas")).await, "t");
+    check_rights(&as_role(&home, "subtle_it")).await.unwrap();
+    home.run(&format!("DROP OWNED BY \"{other}\"; DROP ROLE \"{other}\"")).await;
+}
+
+#[tokio::test]
+async fn who_may_not_migrate_or_use_a_table_is_told_who_can_help() {
+    let home = Home::new().await;
+    grant_to(home.url(), "subtle_it").await.unwrap();
+    let service = as_role(&home, "subtle_it");
+    assert!(migrate(&service).await.unwrap().is_empty());
+    home.run("REVOKE DELETE ON user_quotas FROM subtle_it").await;
+    assert_eq!(
+        check_rights(&service).await.unwrap_err().to_string(),
+        "the role subtle_it may not do with user_quotas what a server does: let the owner run `subtle migrate --grant-to subtle_it`"
+    );
+    revert_last(home.url()).await.unwrap();
+    assert_eq!(
+        migrate(&service).await.unwrap_err().to_string(),
+        "1 migrations are pending and subtle_it may not run them: let the owner run `subtle migrate`"
+    );
+    home.run("REVOKE ALL ON __diesel_schema_migrations FROM subtle_it").await;
+    let told = migrate(&service).await.unwrap_err().to_string();
+    assert!(told.contains("__diesel_schema_migrations") && told.contains("--grant-to subtle_it"), "{told}");
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use chrono::DateTime;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::Clock as _;
+use subtle_persistence::PoolOptions;
 use subtle_persistence::backup::{Siblings, TakenAgain, TakenAway, accounts, shut, take_again, taken_away};
-use subtle_persistence::{PoolOptions, migrations};
+use subtle_persistence::migrations::{self, Done};
 use subtle_security::SystemClock;
 use tokio::runtime::Runtime;
 
@@ -148,17 +150,28 @@ impl Plan<'_> {
         now: Timestamp,
     ) -> Result<String, BackupError> {
         let new = siblings.options(beside);
-        let applied = migrations::migrate_at(new.clone()).await?;
+        let (sender, steps) = mpsc::channel();
+        let tell = move |done: &Done| {
+            let _received_below = sender.send(done.to_string());
+        };
+        migrations::migrate_at(new.clone(), tell).await?;
+        notes.extend(steps.try_iter());
         let ended = if self.keep_sessions { None } else { Some(shut(&new, now).await?) };
         let kept = siblings.named(&format!("{BEFORE}{}", stamp(now)));
         if !siblings.is_there().await? {
             siblings.swap(beside, &kept).await?;
-            return Ok(told(&self.manifest, &applied, ended, &TakenAgain::default(), None, &notes));
+            return Ok(told(&self.manifest, ended, &TakenAgain::default(), None, &notes));
         }
         let has_accounts = accounts(options).await?.is_some();
         let before =
             if has_accounts { self.taken_from(options, &mut notes).await } else { TakenAway::default() };
         let mut again = take_again(&new, &before, now).await?;
+        if has_accounts {
+            // Who runs the service goes on, also where they were granted nothing yet when the backup was made.
+            let roles = migrations::granted(options).await.unwrap_or_default();
+            let granted = migrations::grant_again(&new, roles).await?;
+            notes.extend(granted.iter().map(Done::to_string));
+        }
         siblings.swap(beside, &kept).await?;
         if has_accounts {
             // What was taken away meanwhile: from now on nothing is, there.
@@ -166,13 +179,12 @@ impl Plan<'_> {
             again.add(take_again(options, &meanwhile, now).await?);
         }
         notes.dedup();
-        Ok(told(&self.manifest, &applied, ended, &again, Some(&kept), &notes))
+        Ok(told(&self.manifest, ended, &again, Some(&kept), &notes))
     }
 }
 
 fn told(
     manifest: &Manifest,
-    applied: &[String],
     ended: Option<i64>,
     again: &TakenAgain,
     kept: Option<&String>,
@@ -186,9 +198,6 @@ fn told(
     let mut line = |line: String| {
         let _infallible = writeln!(text, "{line}");
     };
-    for name in applied {
-        line(format!("applied {name}"));
-    }
     match ended {
         Some(ended) => line(format!("ended {ended} sessions: everybody signs in again")),
         None => line("sessions are those of the backup, also those that were ended since".to_owned()),

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::net::SocketAddr;
 
-use subtle_persistence::migrations;
+use subtle_persistence::migrations::{self, Done};
 
 use crate::database::Home;
 use crate::failure::Failure;
@@ -35,6 +35,15 @@ pub(super) fn protection(protects_rows: bool) {
             "row-level security is not in use: let an administrator of the server run `CREATE ROLE subtle_user` and \
              `GRANT subtle_user TO` the role of DATABASE_URL, then `subtle migrate`"
         );
+    }
+}
+
+/// What became of the roles that other servers run as.
+pub(super) fn grants(done: &Done) {
+    match done {
+        Done::Applied(_) => {}
+        Done::Granted(_) => tracing::info!("{done}"),
+        Done::NotGranted { .. } => tracing::warn!("{done}"),
     }
 }
 

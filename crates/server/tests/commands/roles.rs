@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use subtle_local_postgres::testing::{self, TestDatabase};
 
-use crate::subtle::{Folder, Server, printed, sql};
+use crate::subtle::{Folder, Server, printed, refusal, sql, text, value};
 
 /// As docs/deployment.md has it made.
 const OWNER: &str = "subtle_commands_owner";
@@ -58,4 +58,59 @@ fn a_member_of_pg_signal_backend_restores_beside_a_server_of_another_role() {
     assert!(told.contains("is kept as"), "{told}");
     assert!(server.stop().success());
     printed(folder.on(&owner, &["restore", "--drop-kept"]));
+}
+
+#[test]
+fn a_server_that_may_not_use_a_table_does_not_start_and_says_what_helps() {
+    let folder = Folder::new();
+    let (database, owner, service) = granted(&folder);
+    sql(&database, &format!("REVOKE ALL ON imported_identities FROM {SERVICE}"));
+    let told = refusal(folder.on(&service, &["--log", "error"]), 1);
+    assert!(told.contains("imported_identities") && told.contains("`subtle migrate --grant-to "), "{told}");
+    let told = printed(folder.on(&owner, &["migrate"]));
+    assert_eq!(told, format!("granted to {SERVICE} again what a server needs\n"));
+    printed(folder.on(&owner, &["migrate", "--revert"]));
+    let told = refusal(folder.on(&service, &["--log", "error"]), 1);
+    assert!(told.contains("1 migrations are pending and subtle_commands_service may not run them"), "{told}");
+    let told = printed(folder.on(&owner, &["migrate"]));
+    assert!(
+        told.starts_with("applied ") && told.contains(&format!("\ngranted to {SERVICE} again")),
+        "{told}"
+    );
+    let mut server = Server::start(folder.on(&service, &[]));
+    server.ready();
+    assert!(server.stop().success());
+}
+
+#[test]
+fn who_may_run_the_service_still_may_after_a_restore_of_a_backup_from_before() {
+    let folder = Folder::new();
+    let (database, owner, service) = granted(&folder);
+    sql(&database, &format!("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE}"));
+    let file = backup(&folder, &owner);
+    printed(folder.on(&owner, &["migrate", "--grant-to", SERVICE]));
+    let told = printed(folder.on(&owner, &["restore", file.to_str().unwrap()]));
+    assert!(told.contains(&format!("granted to {SERVICE} again")), "{told}");
+    let mut server = Server::start(folder.on(&service, &[]));
+    server.ready();
+    assert!(server.stop().success());
+    assert_eq!(
+        value(&database, "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE relname = 'users'"),
+        OWNER
+    );
+    printed(folder.on(&owner, &["restore", "--drop-kept"]));
+}
+
+#[test]
+fn steps_before_one_that_fails_are_told() {
+    let (folder, database) = (Folder::new(), testing::empty_database());
+    // What the second migration makes.
+    sql(&database, "CREATE TABLE sync_logs (id INT)");
+    let output = folder.on(database.url(), &["migrate"]).output().unwrap();
+    let (printed, told) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        !output.status.success() && told.contains("migration 20261123000200_phase_2_tables failed"),
+        "{told}"
+    );
+    assert_eq!(printed, "applied 20261123000100_seed_schema\n");
 }
