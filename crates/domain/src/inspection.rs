@@ -12,6 +12,12 @@ pub struct DatabaseReport {
     pub version: String,
     /// The database's name.
     pub name: String,
+    /// As which role it was looked at.
+    pub role: String,
+    /// Whether what sessions of other roles do is shown to it.
+    pub sees_sessions: bool,
+    /// Of how many tables what the planner knows is not shown to it.
+    pub hidden_columns: i64,
     /// What it takes on disk, in bytes.
     pub bytes: i64,
     /// By how much its clock is ahead of ours, in milliseconds.
@@ -43,7 +49,7 @@ pub struct ConnectionReport {
     pub application: String,
     /// From where; `None` is this machine.
     pub address: Option<String>,
-    /// `active`, `idle`, `idle in transaction`…
+    /// `active`, `idle`, `idle in transaction`…; `hidden` of one that is not shown to who looked; empty of the server's own.
     pub state: String,
     /// For how long its transaction has been open, in milliseconds.
     pub transaction_ms: Option<i64>,
@@ -89,6 +95,8 @@ pub struct IndexReport {
     pub is_unique: bool,
     /// Whether it was built to its end.
     pub is_valid: bool,
+    /// Whether a migration of ours or a constraint made it.
+    pub is_ours: bool,
     /// What it is made of, without its name: two of the same do the same.
     pub made_of: String,
 }

@@ -1,5 +1,7 @@
 //! What the database tells of itself.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -11,22 +13,33 @@ use subtle_domain::inspection::{
 };
 use subtle_domain::ports::{Inspection, StoreError};
 
+use crate::migrations;
 use crate::pool::Database;
+use crate::scope::Scope;
 
 const SERVER: &str = "
     SELECT current_setting('server_version') AS version, current_database()::text AS name,
         pg_database_size(current_database()) AS bytes, clock_timestamp() AS now,
-        current_setting('max_connections')::bigint AS most_connections";
+        current_setting('max_connections')::bigint AS most_connections, current_user::text AS role,
+        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_sessions,
+        pg_has_role('pg_read_all_stats', CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+            AS could_see_sessions";
+
+/// What is shown to members of `pg_read_all_stats`, to which `pg_monitor` belongs, is not shown to one that inherits nothing.
+const WITH_SESSIONS: Scope =
+    Scope { opening: Cow::Borrowed("BEGIN READ ONLY; SET LOCAL ROLE pg_read_all_stats"), closing: "COMMIT" };
 
 const CONNECTIONS: &str = "
     SELECT pid, coalesce(usename, '')::text AS role, coalesce(application_name, '') AS application,
-        host(client_addr) AS address, coalesce(state, '') AS state,
+        host(client_addr) AS address, CASE WHEN backend_type IS NULL THEN 'hidden' ELSE coalesce(state, '') END AS state,
         (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint AS transaction_ms,
-        pg_blocking_pids(pid) AS waits_for, query_start, left(coalesce(query, ''), 200) AS query
+        pg_blocking_pids(pid) AS waits_for, query_start,
+        CASE WHEN backend_type IS NULL THEN '' ELSE left(coalesce(query, ''), 200) END AS query
     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     ORDER BY pid";
 
-/// Sizes are asked of what nobody has locked for themselves: such a question would wait, just when answers are wanted most.
+/// Sizes are asked of what nobody has locked for themselves: such a question would wait, just when answers are wanted most. Of what is
+/// dropped meanwhile there is none.
 const TABLES: &str = "
     WITH shut AS (
         SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database
@@ -35,8 +48,9 @@ const TABLES: &str = "
     SELECT c.relname::text AS name,
         CASE WHEN EXISTS (SELECT FROM shut WHERE relation = c.oid)
             THEN c.relpages::bigint * current_setting('block_size')::bigint
-            ELSE pg_total_relation_size(c.oid) END AS bytes,
-        CASE WHEN EXISTS (SELECT FROM shut WHERE relation = c.oid) THEN 0 ELSE pg_indexes_size(c.oid) END AS index_bytes,
+            ELSE coalesce(pg_total_relation_size(c.oid), 0) END AS bytes,
+        CASE WHEN EXISTS (SELECT FROM shut WHERE relation = c.oid)
+            THEN 0 ELSE coalesce(pg_indexes_size(c.oid), 0) END AS index_bytes,
         coalesce(s.n_live_tup, 0) AS rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
         greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at,
         greatest(s.last_analyze, s.last_autoanalyze) AS analyzed_at
@@ -44,10 +58,18 @@ const TABLES: &str = "
     WHERE c.relkind = 'r' AND c.relnamespace = pg_catalog.quote_ident(current_schema()::text)::regnamespace
     ORDER BY bytes DESC, name";
 
+/// What `pg_class` says of their sizes is of the last vacuum.
 const INDEXES: &str = "
+    WITH shut AS (
+        SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.mode = 'AccessExclusiveLock' AND l.granted
+    )
     SELECT t.relname::text AS table_name, n.relname::text AS name,
-        n.relpages::bigint * current_setting('block_size')::bigint AS bytes,
+        CASE WHEN EXISTS (SELECT FROM shut WHERE relation IN (i.indexrelid, i.indrelid))
+            THEN n.relpages::bigint * current_setting('block_size')::bigint
+            ELSE coalesce(pg_relation_size(i.indexrelid), 0) END AS bytes,
         coalesce(s.idx_scan, 0) AS scans, i.indisunique AS is_unique, i.indisvalid AS is_valid,
+        EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x')) AS is_of_constraint,
         concat_ws(' ', t.oid, i.indkey, i.indclass, i.indoption, n.relam,
             i.indexprs::text, 'WHERE ' || i.indpred::text) AS made_of
     FROM pg_index i JOIN pg_class n ON n.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
@@ -59,6 +81,12 @@ const COLUMNS: &str = "
     SELECT tablename::text AS table_name, attname::text AS name, n_distinct::text AS distinct_values,
         correlation::text AS correlation
     FROM pg_stats WHERE schemaname = current_schema() ORDER BY table_name, name";
+
+/// Tables of which PostgreSQL shows that to their owner alone.
+const HIDDEN_COLUMNS: &str = "
+    SELECT count(*) AS tables FROM pg_class c
+    WHERE c.relkind = 'r' AND c.relnamespace = pg_catalog.quote_ident(current_schema()::text)::regnamespace
+        AND row_security_active(c.oid)";
 
 /// Of the server and the database, not of this session, which has some of its own.
 const SETTINGS: &str = "
@@ -100,6 +128,18 @@ struct Server {
     now: Timestamp,
     #[diesel(sql_type = BigInt)]
     most_connections: i64,
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Bool)]
+    sees_sessions: bool,
+    #[diesel(sql_type = Bool)]
+    could_see_sessions: bool,
+}
+
+#[derive(QueryableByName)]
+struct Hidden {
+    #[diesel(sql_type = BigInt)]
+    tables: i64,
 }
 
 #[derive(QueryableByName)]
@@ -156,6 +196,8 @@ struct IndexRow {
     is_unique: bool,
     #[diesel(sql_type = Bool)]
     is_valid: bool,
+    #[diesel(sql_type = Bool)]
+    is_of_constraint: bool,
     #[diesel(sql_type = Text)]
     made_of: String,
 }
@@ -201,17 +243,24 @@ impl Inspection for PgInspection {
     async fn look(&self, now: Timestamp) -> Result<DatabaseReport, StoreError> {
         let server: Server =
             repeatable!(self.database, connection => sql_query(SERVER).get_result(connection))?;
+        let takes_on = !server.sees_sessions && server.could_see_sessions;
+        let scope = || takes_on.then_some(WITH_SESSIONS);
         let connections: Vec<ConnectionRow> =
-            repeatable!(self.database, connection => sql_query(CONNECTIONS).load(connection))?;
+            scoped!(self.database, scope(), connection => sql_query(CONNECTIONS).load(connection))?;
         let tables: Vec<TableRow> =
             repeatable!(self.database, connection => sql_query(TABLES).load(connection))?;
         let indexes: Vec<IndexRow> =
             repeatable!(self.database, connection => sql_query(INDEXES).load(connection))?;
         let columns: Vec<ColumnRow> =
             repeatable!(self.database, connection => sql_query(COLUMNS).load(connection))?;
+        let hidden: Hidden =
+            repeatable!(self.database, connection => sql_query(HIDDEN_COLUMNS).get_result(connection))?;
         let settings: Vec<SettingRow> =
             repeatable!(self.database, connection => sql_query(SETTINGS).load(connection))?;
         Ok(DatabaseReport {
+            role: server.role,
+            sees_sessions: server.sees_sessions || server.could_see_sessions,
+            hidden_columns: hidden.tables,
             version: server.version,
             name: server.name,
             bytes: server.bytes,
@@ -222,20 +271,20 @@ impl Inspection for PgInspection {
             indexes: indexes.into_iter().map(IndexReport::from).collect(),
             columns: columns.into_iter().map(ColumnReport::from).collect(),
             settings: settings.into_iter().map(|row| (row.name, row.value)).collect(),
-            statements: self.statements().await?,
+            statements: self.statements(scope()).await?,
         })
     }
 }
 
 impl PgInspection {
-    async fn statements(&self) -> Result<Option<Vec<StatementReport>>, StoreError> {
+    async fn statements(&self, scope: Option<Scope>) -> Result<Option<Vec<StatementReport>>, StoreError> {
         let counts: IsThere =
             repeatable!(self.database, connection => sql_query(HAS_STATEMENTS).get_result(connection))?;
         if !counts.is_there {
             return Ok(None);
         }
         let rows: Result<Vec<StatementRow>, StoreError> =
-            repeatable!(self.database, connection => sql_query(STATEMENTS).load(connection));
+            scoped!(self.database, scope, connection => sql_query(STATEMENTS).load(connection));
         // The extension may be there without its library, or not for this role.
         let rows = rows.unwrap_or_default().into_iter();
         let report = |row: StatementRow| StatementReport {
@@ -280,6 +329,7 @@ impl From<TableRow> for TableReport {
 impl From<IndexRow> for IndexReport {
     fn from(row: IndexRow) -> Self {
         Self {
+            is_ours: row.is_of_constraint || migrations::indexes().any(|name| name == row.name),
             table: row.table_name,
             name: row.name,
             bytes: row.bytes,

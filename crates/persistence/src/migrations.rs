@@ -6,6 +6,7 @@
 
 mod adopt;
 mod grants;
+mod made;
 mod roles;
 mod script;
 mod split;
@@ -29,6 +30,7 @@ use crate::options::{InvalidUrl, PoolOptions};
 use crate::pool::{ConnectError, Connector};
 pub use adopt::{AdoptError, Adopted, adopt};
 pub use grants::{check_rights, grant_again, grant_to, granted};
+pub(crate) use made::indexes;
 use script::{SCRIPTS, Script, StatementFailed};
 use standing::{Standing, standing};
 

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_found_is_told_with_its_remedy() {
-        let sound = DatabaseReport { name: "subtle".to_owned(), ..DatabaseReport::default() };
+        let sound =
+            DatabaseReport { name: "subtle".to_owned(), sees_sessions: true, ..DatabaseReport::default() };
         assert!(told(&sound).ends_with("\nnothing to do\n"));
         let unsound = DatabaseReport { clock_skew_ms: 5_000, ..sound };
         assert!(told(&unsound).contains("! the database's clock is 5000 ms ahead"));

@@ -26,6 +26,8 @@ vocabulary! {
         UnsafeSetting = "unsafe_setting",
         /// The clocks differ.
         ClockSkew = "clock_skew",
+        /// Something is not shown to the role that looks: what else there is to find is not known.
+        HiddenFromRole = "hidden_from_role",
     }
 }
 
@@ -69,6 +71,7 @@ impl DatabaseReport {
         found.extend(self.of_indexes());
         found.extend(self.settings.iter().filter_map(of_setting));
         found.extend(self.settings.iter().filter_map(of_zone));
+        found.extend(self.of_what_is_hidden());
         if self.clock_skew_ms.abs() > SKEW {
             found.push(Finding {
                 kind: FindingKind::ClockSkew,
@@ -117,6 +120,34 @@ impl DatabaseReport {
         found
     }
 
+    fn of_what_is_hidden(&self) -> Vec<Finding> {
+        let Self { role, hidden_columns: tables, .. } = self;
+        let mut found = Vec::new();
+        if !self.sees_sessions {
+            let hidden = self.connections.iter().filter(|connection| connection.state == "hidden").count();
+            found.push(Finding {
+                kind: FindingKind::HiddenFromRole,
+                seen: format!(
+                    "what sessions of other roles do is not shown to {role} ({hidden} of {} here)",
+                    self.connections.len()
+                ),
+                remedy: format!(
+                    "GRANT pg_monitor TO {role}, if it may see the statements of the whole server"
+                ),
+            });
+        }
+        if *tables > 0 {
+            found.push(Finding {
+                kind: FindingKind::HiddenFromRole,
+                seen: format!(
+                    "what the planner knows of {tables} tables with row-level security is not shown to {role}"
+                ),
+                remedy: "run `subtle doctor` as the owner of the tables".to_owned(),
+            });
+        }
+        found
+    }
+
     fn of_indexes(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for (place, index) in self.indexes.iter().enumerate() {
@@ -129,13 +160,13 @@ impl DatabaseReport {
                     remedy: format!("REINDEX INDEX CONCURRENTLY {name}"),
                 });
             } else if let Some(twin) = twin {
+                // What keeps a rule stays, and then what migrations count on.
+                let worth = |index: &IndexReport| (index.is_unique, index.is_ours);
+                let (kept, double) = if worth(index) > worth(twin) { (index, twin) } else { (twin, index) };
                 found.push(Finding {
                     kind: FindingKind::DuplicateIndex,
-                    seen: format!("{name} on {table} does what {} does", twin.name),
-                    remedy: format!(
-                        "DROP INDEX CONCURRENTLY {}",
-                        if index.is_unique { &twin.name } else { name }
-                    ),
+                    seen: format!("{} on {table} does what {} does", double.name, kept.name),
+                    remedy: format!("DROP INDEX CONCURRENTLY {}", double.name),
                 });
             } else if index.scans == 0 && !index.is_unique && index.bytes >= MANY_BYTES {
                 found.push(Finding {
@@ -198,6 +229,11 @@ mod tests {
     use super::super::ConnectionReport;
     use super::*;
 
+    /// All that there is is shown.
+    fn whole() -> DatabaseReport {
+        DatabaseReport { sees_sessions: true, ..DatabaseReport::default() }
+    }
+
     fn kinds(report: &DatabaseReport) -> Vec<FindingKind> {
         report.findings().into_iter().map(|finding| finding.kind).collect()
     }
@@ -227,7 +263,7 @@ mod tests {
             ],
             settings: vec![("fsync".to_owned(), "on".to_owned())],
             clock_skew_ms: -SKEW,
-            ..DatabaseReport::default()
+            ..whole()
         };
         assert_eq!(report.findings(), []);
     }
@@ -236,11 +272,7 @@ mod tests {
     fn who_is_connected_may_hold_others_up() {
         let waiting = ConnectionReport { pid: 7, waits_for: vec![8], ..ConnectionReport::default() };
         let long = ConnectionReport { pid: 8, transaction_ms: Some(LONG), ..ConnectionReport::default() };
-        let report = DatabaseReport {
-            most_connections: 2,
-            connections: vec![waiting, long],
-            ..DatabaseReport::default()
-        };
+        let report = DatabaseReport { most_connections: 2, connections: vec![waiting, long], ..whole() };
         let expected =
             [FindingKind::ConnectionsScarce, FindingKind::WaitingForLock, FindingKind::LongTransaction];
         assert_eq!(kinds(&report), expected);
@@ -266,7 +298,7 @@ mod tests {
                 IndexReport { made_of: "d".to_owned(), ..rule },
                 IndexReport { is_valid: false, ..index("broken", "e") },
             ],
-            ..DatabaseReport::default()
+            ..whole()
         };
         let expected = [
             FindingKind::DeadRows,
@@ -281,15 +313,46 @@ mod tests {
     #[test]
     fn of_twins_the_one_that_keeps_a_rule_stays() {
         let indexes = vec![index("plain", "a"), IndexReport { is_unique: true, ..index("key", "a") }];
-        let report = DatabaseReport { indexes, ..DatabaseReport::default() };
+        let report = DatabaseReport { indexes, ..whole() };
         assert_eq!(report.findings()[0].remedy, "DROP INDEX CONCURRENTLY plain");
+    }
+
+    #[test]
+    fn of_twins_the_one_that_a_migration_made_stays_whichever_is_larger() {
+        let ours = IndexReport { is_ours: true, ..index("ours", "a") };
+        for indexes in [[index("mine", "a"), ours.clone()], [ours, index("mine", "a")]] {
+            let found = DatabaseReport { indexes: indexes.into(), ..whole() }.findings();
+            assert_eq!(
+                (&*found[0].seen, &*found[0].remedy),
+                ("mine on  does what ours does", "DROP INDEX CONCURRENTLY mine")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_told() {
+        let hidden = ConnectionReport { state: "hidden".to_owned(), ..ConnectionReport::default() };
+        let connections = vec![hidden, ConnectionReport::default()];
+        let report = DatabaseReport {
+            role: "app".to_owned(),
+            connections,
+            hidden_columns: 3,
+            ..DatabaseReport::default()
+        };
+        let found = report.findings();
+        assert_eq!(kinds(&report), [FindingKind::HiddenFromRole; 2]);
+        assert!(
+            found[0].seen.ends_with("app (1 of 2 here)")
+                && found[0].remedy.contains("GRANT pg_monitor TO app")
+        );
+        assert!(found[1].seen.contains("3 tables"));
     }
 
     #[test]
     fn a_zone_other_than_utc_hurts_other_programs() {
         let findings = |zone: &str| {
             let settings = vec![("TimeZone".to_owned(), zone.to_owned())];
-            DatabaseReport { settings, ..DatabaseReport::default() }.findings()
+            DatabaseReport { settings, ..whole() }.findings()
         };
         for zone in ["UTC", "Etc/UTC", "GMT", "Etc/Zulu"] {
             assert_eq!(findings(zone), [], "{zone}");
@@ -305,11 +368,11 @@ mod tests {
     fn settings_and_clocks_may_hurt() {
         for (name, value, _) in UNSAFE {
             let settings = vec![(name.to_owned(), value.to_owned())];
-            let report = DatabaseReport { settings, ..DatabaseReport::default() };
+            let report = DatabaseReport { settings, ..whole() };
             assert_eq!(kinds(&report), [FindingKind::UnsafeSetting], "{name}");
         }
         for clock_skew_ms in [SKEW + 1, -SKEW - 1] {
-            let report = DatabaseReport { clock_skew_ms, ..DatabaseReport::default() };
+            let report = DatabaseReport { clock_skew_ms, ..whole() };
             assert_eq!(kinds(&report), [FindingKind::ClockSkew]);
         }
     }

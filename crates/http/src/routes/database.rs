@@ -63,6 +63,7 @@ pub(crate) struct ConnectionDto<'a> {
     application: &'a str,
     /// Null is the database's own machine.
     address: Option<&'a str>,
+    /// `hidden`: it is of another role, of which this server's is shown nothing; empty: it is of the database server itself.
     #[schema(example = "idle")]
     state: &'a str,
     /// For how long its transaction has been open, in milliseconds.

@@ -11,8 +11,8 @@ use diesel::sql_query;
 use diesel::sql_types::Text;
 use diesel_async::AsyncPgConnection;
 
+use super::made;
 use super::script::SCRIPTS;
-use super::split::{bare, statements};
 use super::{Done, Harness, MigrateError, alone, alone_on, connect, up};
 use crate::options::PoolOptions;
 use crate::pool::Connector;
@@ -83,7 +83,7 @@ const GRANTED: &str = "
 
 /// Which of our tables a role may not use as [`GRANT`] lets it.
 static LACKS: LazyLock<String> = LazyLock::new(|| {
-    let names: Vec<String> = tables().map(literal).collect();
+    let names: Vec<String> = made::tables().map(literal).collect();
     format!(
         "SELECT name AS text FROM unnest(ARRAY[{}]) AS name, LATERAL (SELECT to_regclass(quote_ident(name)) AS id) AS ours
          WHERE id IS NOT NULL AND NOT (has_table_privilege($1, id, 'SELECT')
@@ -96,18 +96,6 @@ static LACKS: LazyLock<String> = LazyLock::new(|| {
 });
 
 const WHO: &str = "SELECT current_user::text AS text";
-
-/// The tables that migrations make, and their list.
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
-    let made = SCRIPTS.iter().flat_map(|script| made_by(script.up));
-    std::iter::once("__diesel_schema_migrations").chain(made)
-}
-
-/// The tables that a script makes.
-pub(super) fn made_by(script: &'static str) -> impl Iterator<Item = &'static str> {
-    let begin = |statement| bare(statement).strip_prefix("CREATE TABLE ")?.split([' ', '(']).next();
-    statements(script).into_iter().filter_map(begin)
-}
 
 #[derive(QueryableByName)]
 struct Name {
@@ -208,18 +196,4 @@ fn listing(error: diesel::result::Error) -> MigrateError {
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tables_of_the_migrations_are_known_by_name() {
-        let all: Vec<_> = tables().collect();
-        for name in ["__diesel_schema_migrations", "users", "audit_seals", "imported_refresh_tokens"] {
-            assert!(all.contains(&name), "{name}: {all:?}");
-        }
-        assert!(all.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')), "{all:?}");
-    }
 }

@@ -5,7 +5,7 @@ use diesel_async::SimpleAsyncConnection;
 use subtle_domain::Timestamp;
 use subtle_domain::inspection::{DatabaseReport, FindingKind};
 use subtle_domain::ports::Inspection;
-use subtle_persistence::PgInspection;
+use subtle_persistence::{Database, PgInspection, PoolOptions};
 
 use crate::support::Home;
 
@@ -66,6 +66,64 @@ async fn who_holds_whom_up_and_what_is_there_twice_is_found() {
     );
     holder.batch_execute("ROLLBACK").await.unwrap();
     waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn of_twins_the_operators_is_to_go() {
+    let home = Home::of_three().await;
+    // The first of two by its name, and the larger one.
+    home.run("CREATE INDEX a_twin ON sessions (expires_at) WITH (fillfactor = 50)").await;
+    home.run(
+        "INSERT INTO sessions (id, user_id, refresh_token, expires_at)
+        SELECT n::text, 'ada', n::text, now() + interval '1 day' FROM generate_series(1, 5000) n",
+    )
+    .await;
+    let report = look(&home).await;
+    let bytes = |name| report.indexes.iter().find(|index| index.name == name).unwrap().bytes;
+    // Nobody has vacuumed.
+    assert!(bytes("idx_sessions_expires_at") > 16_384, "{}", bytes("idx_sessions_expires_at"));
+    assert!(bytes("a_twin") > 0);
+    let found =
+        report.findings().into_iter().find(|finding| finding.kind == FindingKind::DuplicateIndex).unwrap();
+    assert_eq!(found.remedy, "DROP INDEX CONCURRENTLY a_twin");
+}
+
+#[tokio::test]
+async fn an_index_that_somebody_has_locked_is_told_without_a_wait() {
+    let home = Home::of_three().await;
+    let mut holder = home.connection().await;
+    holder.batch_execute("BEGIN; DROP INDEX idx_sessions_expires_at").await.unwrap();
+    let report = look(&home).await;
+    assert!(report.indexes.iter().any(|index| index.name == "idx_sessions_expires_at"));
+    holder.batch_execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_shown_to_a_role_is_told_and_pg_monitor_shows_it_also_without_inheritance() {
+    const BLIND: &str = "subtle_it_blind";
+    const WATCHER: &str = "subtle_it_watcher";
+    let home = Home::of_three().await;
+    for role in [BLIND, WATCHER] {
+        subtle_persistence::migrations::grant_to(home.url(), role).await.unwrap();
+    }
+    home.run(&format!("GRANT pg_monitor TO {WATCHER}")).await;
+    let _idle = home.connection().await;
+    let look_as = async |role: &str| {
+        let url = home.url().replacen("postgres://postgres@/", &format!("postgres://{role}@/"), 1);
+        let pool = Database::new(PoolOptions::from_url(&url).unwrap()).unwrap();
+        let report = PgInspection::new(pool).look(now(&home).await).await.unwrap();
+        let hidden = report.connections.iter().filter(|connection| connection.state == "hidden").count();
+        let found =
+            report.findings().into_iter().filter(|finding| finding.kind == FindingKind::HiddenFromRole);
+        (hidden, found.map(|finding| finding.remedy).collect::<Vec<_>>())
+    };
+    let (hidden, found) = look_as(BLIND).await;
+    assert!(
+        hidden > 0 && found.len() == 2 && found[0].starts_with("GRANT pg_monitor TO subtle_it_blind"),
+        "{found:?}"
+    );
+    let (hidden, found) = look_as(WATCHER).await;
+    assert!(hidden == 0 && found.len() == 1 && found[0].contains("as the owner"), "{hidden} {found:?}");
 }
 
 #[tokio::test]
