@@ -7,6 +7,7 @@
 mod adopt;
 mod grants;
 mod made;
+mod revert;
 mod roles;
 mod script;
 mod split;
@@ -31,6 +32,7 @@ use crate::pool::{ConnectError, Connector};
 pub use adopt::{AdoptError, Adopted, adopt};
 pub use grants::{check_rights, grant_again, grant_to, granted};
 pub(crate) use made::indexes;
+use revert::Loss;
 use script::{SCRIPTS, Script, StatementFailed};
 use standing::{Standing, standing};
 
@@ -74,6 +76,16 @@ pub enum MigrateError {
     /// The last migration came from a newer version of this program, which alone knows the way back.
     #[error("migration {0} is not known to this version: revert it with the version that applied it")]
     Unknown(String),
+    /// There is something in the tables that would go.
+    #[error(
+        "reverting {migration} drops {what}: `--force` does it in spite of that; back up before (`subtle backup`)"
+    )]
+    HoldsRows {
+        /// The migration's name.
+        migration: String,
+        /// What would be lost.
+        what: String,
+    },
     /// The list of applied migrations could not be read or written.
     #[error("the list of applied migrations could not be read or written: {0}")]
     List(String),
@@ -212,9 +224,15 @@ pub fn versions() -> impl Iterator<Item = String> {
     SCRIPTS.iter().map(|script| script.version().to_string())
 }
 
-/// Reverts the last migration, and names it; `None` if there was none.
+/// Reverts the last migration, and names it; `None` if there was none. One that made tables is left if they hold rows, or were there before
+/// it was applied.
 pub async fn revert_last(url: &str) -> Result<Option<String>, MigrateError> {
-    alone(url, |harness| down(harness, SCRIPTS)).await
+    alone(url, |harness| revert::down(harness, SCRIPTS, Loss::Refused)).await
+}
+
+/// Reverts the last migration, whatever goes with it.
+pub async fn revert_last_with_its_rows(url: &str) -> Result<Option<String>, MigrateError> {
+    alone(url, |harness| revert::down(harness, SCRIPTS, Loss::Accepted)).await
 }
 
 /// All migrations and what has become of them. Changes nothing.
@@ -317,7 +335,8 @@ fn up(
     tell: &mut dyn FnMut(&Done),
 ) -> Result<Vec<String>, MigrateError> {
     let applied = listed(harness)?;
-    if applied.is_empty() && is_foreign(harness).map_err(|error| MigrateError::List(error.to_string()))? {
+    let users = diesel::RunQueryDsl::get_result::<Exists>(diesel::sql_query(HAS_USERS), harness);
+    if applied.is_empty() && users.map_err(|error| MigrateError::List(error.to_string()))?.exists {
         return Err(MigrateError::Foreign);
     }
     let missing =
@@ -341,19 +360,13 @@ fn listed(harness: &mut Harness) -> Result<Vec<MigrationVersion<'static>>, Migra
     Ok(applied)
 }
 
-/// Whether a database without migrations has our most important table.
-fn is_foreign(harness: &mut Harness) -> QueryResult<bool> {
-    let users = diesel::sql_query("SELECT to_regclass('users') IS NOT NULL AS exists");
-    diesel::RunQueryDsl::get_result::<Exists>(users, harness).map(|row| row.exists)
-}
+/// Whether a database has our most important table: then one without migrations was made by somebody else.
+const HAS_USERS: &str = "SELECT to_regclass('users') IS NOT NULL AS exists";
 
-fn down(harness: &mut Harness, scripts: &[Script]) -> Result<Option<String>, MigrateError> {
-    let applied = harness.applied_migrations()?;
-    let [last, ..] = applied.as_slice() else { return Ok(None) };
-    let script = scripts.iter().find(|script| Migration::<Pg>::name(*script).version() == *last);
-    let script = script.ok_or_else(|| MigrateError::Unknown(last.to_string()))?;
-    patiently(PAUSE, || harness.revert_migration(script).map(drop))?;
-    Ok(Some(script.name.to_owned()))
+/// Whether a database in which no migration is applied has tables of ours nevertheless.
+pub async fn is_foreign(url: &str) -> Result<bool, MigrateError> {
+    let mut connection = connect(url).await?;
+    holds(&mut connection, HAS_USERS).await.map_err(|error| MigrateError::List(error.to_string()))
 }
 
 /// Tries again what did not get its locks, or lost them to another in a deadlock.

@@ -76,7 +76,9 @@ fn task(name: &str, matches: &ArgMatches) -> Task {
     match name {
         "migrate" if matches.get_flag("status") => Task::Migrate(MigrateTask::Status),
         "migrate" if matches.get_flag("adopt") => Task::Migrate(MigrateTask::Adopt),
-        "migrate" if matches.get_flag("revert") => Task::Migrate(MigrateTask::RevertLast),
+        "migrate" if matches.get_flag("revert") => {
+            Task::Migrate(MigrateTask::RevertLast { force: matches.get_flag("force") })
+        }
         "migrate" => Task::Migrate(match matches.get_one::<String>("grant-to") {
             Some(role) => MigrateTask::GrantTo(role.clone()),
             None => MigrateTask::ApplyAll,

@@ -15,7 +15,10 @@ use crate::settings::Settings;
 pub(crate) enum MigrateTask {
     ApplyAll,
     Status,
-    RevertLast,
+    RevertLast {
+        /// Also where rows go with it.
+        force: bool,
+    },
     Adopt,
     GrantTo(String),
 }
@@ -55,11 +58,15 @@ async fn told(url: &str, what: &MigrateTask) -> Result<String, Failure> {
             ));
         }
         MigrateTask::Status => {
-            for step in migrations::status(url).await? {
+            let steps = migrations::status(url).await?;
+            for step in &steps {
                 let at =
                     step.at.map(|at| format!("  {}", at.format("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default();
-                let by = step.by.map(|by| format!(" by {by}")).unwrap_or_default();
+                let by = step.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 line(format_args!("{:<8} {}{at}{by}", word(step.state), step.name));
+            }
+            if steps.iter().all(|step| step.state == State::Pending) && migrations::is_foreign(url).await? {
+                line(format_args!("{}", MigrateError::Foreign));
             }
         }
         MigrateTask::Adopt => {
@@ -72,10 +79,17 @@ async fn told(url: &str, what: &MigrateTask) -> Result<String, Failure> {
             }
             line(format_args!("adopted: the database is up to date, with all its rows"));
         }
-        MigrateTask::RevertLast => match migrations::revert_last(url).await? {
-            Some(name) => line(format_args!("reverted {name}")),
-            None => line(format_args!("no migration is applied")),
-        },
+        MigrateTask::RevertLast { force } => {
+            let reverted = if *force {
+                migrations::revert_last_with_its_rows(url).await?
+            } else {
+                migrations::revert_last(url).await?
+            };
+            match reverted {
+                Some(name) => line(format_args!("reverted {name}")),
+                None => line(format_args!("no migration is applied")),
+            }
+        }
     }
     Ok(text)
 }

@@ -17,7 +17,7 @@ use super::split::{headline, statements};
 use super::{Harness, MigrateError, alone, listed};
 
 /// How many migrations are the seed itself.
-const SEED: usize = 2;
+pub(super) const SEED: usize = 2;
 /// Where the seed is made for comparison.
 const SCRATCH: &str = "subtle_adoption";
 /// The tables of the seed's phase 2, which it keeps commented out.

@@ -2,7 +2,7 @@
 
 use subtle_domain::ports::Accounts;
 use subtle_persistence::PgAccounts;
-use subtle_persistence::migrations::{AdoptError, MigrateError, State, adopt, migrate, status};
+use subtle_persistence::migrations::{AdoptError, MigrateError, State, adopt, migrate, revert_last, status};
 
 use crate::migrations::CATALOGUE;
 use crate::support::{Home, user_id};
@@ -138,6 +138,19 @@ async fn who_migrates_it_without_a_word_is_told_of_the_way() {
     let home = prisma(&[]).await;
     let refused = migrate(home.url()).await;
     assert!(matches!(refused, Err(MigrateError::Foreign)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_way_back_ends_where_it_was_taken_over() {
+    let home = prisma(&[]).await;
+    adopt(home.url()).await.unwrap();
+    let refused = loop {
+        if let Err(refused) = revert_last(home.url()).await {
+            break refused.to_string();
+        }
+    };
+    assert!(refused.contains("phase_2_tables drops tables that were there before"), "{refused}");
+    assert_eq!(home.value("SELECT to_regclass('sync_logs') IS NOT NULL").await, "t");
 }
 
 #[tokio::test]

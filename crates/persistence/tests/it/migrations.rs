@@ -4,7 +4,9 @@ use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use subtle_domain::ports::Accounts;
 use subtle_persistence::PgAccounts;
-use subtle_persistence::migrations::{MigrateError, State, migrate, revert_last, status};
+use subtle_persistence::migrations::{
+    MigrateError, State, migrate, revert_last, revert_last_with_its_rows, status,
+};
 
 use crate::support::{Home, user, user_id};
 
@@ -139,6 +141,20 @@ async fn rows_live_through_the_way_down_and_up() {
     }
     migrate(home.url()).await.unwrap();
     assert_eq!(home.value("SELECT email FROM users").await, "ada@example.com");
+}
+
+#[tokio::test]
+async fn tables_with_rows_go_only_by_force() {
+    let home = Home::of_three().await;
+    home.run(
+        "INSERT INTO imported_identities (user_id, provider, provider_id) VALUES ('ada', 'google', '1')",
+    )
+    .await;
+    let told = revert_last(home.url()).await.unwrap_err().to_string();
+    assert!(told.contains("imported_accounts drops imported_identities with all rows: `--force`"), "{told}");
+    assert_eq!(home.value("SELECT count(*) FROM imported_identities").await, "1");
+    assert!(revert_last_with_its_rows(home.url()).await.unwrap().unwrap().ends_with("imported_accounts"));
+    assert_eq!(home.value("SELECT to_regclass('imported_identities') IS NULL").await, "t");
 }
 
 #[tokio::test]

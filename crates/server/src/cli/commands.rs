@@ -44,6 +44,7 @@ fn migrate() -> Command {
         .about("Brings the database up to date, as serving does at its start")
         .arg(switch("status").help("Only list the migrations and what has become of them"))
         .arg(switch("revert").help("Take the last migration back").conflicts_with("status"))
+        .arg(switch("force").help("Take it back also where rows go with it").requires("revert"))
         .arg(
             switch("adopt")
                 .help("Take over a database that Prisma made from the seed's schema, in place and with its rows")

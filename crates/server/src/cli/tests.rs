@@ -50,7 +50,8 @@ fn commands_have_their_flags() {
     };
     assert_eq!(migrate("subtle migrate"), MigrateTask::ApplyAll);
     assert_eq!(migrate("subtle migrate --status"), MigrateTask::Status);
-    assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast);
+    assert_eq!(migrate("subtle migrate --revert"), MigrateTask::RevertLast { force: false });
+    assert_eq!(migrate("subtle migrate --revert --force"), MigrateTask::RevertLast { force: true });
     assert_eq!(migrate("subtle migrate --adopt"), MigrateTask::Adopt);
     assert_eq!(migrate("subtle migrate --grant-to app"), MigrateTask::GrantTo("app".to_owned()));
     let created = invocation("subtle create-admin --email a@b.example --password-stdin").task;
@@ -83,6 +84,7 @@ fn what_is_not_understood_is_told_in_one_line() {
         ("subtle sreve", "serve"),
         ("subtle --listen", "--listen <ADDRESS>"),
         ("subtle migrate --status --revert", "--revert"),
+        ("subtle migrate --force", "--revert"),
         ("subtle import", "supabase"),
         ("subtle create-admin --password-stdin", "--email <ADDRESS>"),
         ("subtle create-admin --email a@b.example", "--password-stdin"),

@@ -1,6 +1,6 @@
 use subtle_local_postgres::testing;
 
-use crate::subtle::{Folder, printed, sql};
+use crate::subtle::{Folder, migrated, printed, refusal, sql};
 
 #[test]
 fn migrations_are_applied_listed_and_taken_back() {
@@ -29,6 +29,8 @@ fn migrations_are_applied_listed_and_taken_back() {
 fn what_prisma_made_is_taken_over_once() {
     let (folder, database) = (Folder::new(), testing::empty_database());
     sql(&database, include_str!("../../../persistence/tests/it/prisma/ddl.sql"));
+    let status = printed(folder.on(database.url(), &["migrate", "--status"]));
+    assert!(status.starts_with("pending ") && status.lines().last().unwrap().contains("--adopt"), "{status}");
     let refused = folder.on(database.url(), &["migrate"]).output().unwrap();
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--adopt"));
     let adopted = printed(folder.on(database.url(), &["migrate", "--adopt"]));
@@ -36,6 +38,20 @@ fn what_prisma_made_is_taken_over_once() {
     assert!(adopted.ends_with("adopted: the database is up to date, with all its rows\n"), "{adopted}");
     assert!(!folder.on(database.url(), &["migrate", "--adopt"]).output().unwrap().status.success());
     assert_eq!(printed(folder.on(database.url(), &["migrate"])), "the database is up to date\n");
+}
+
+#[test]
+fn rows_go_with_a_migration_only_by_force() {
+    let (folder, database) = (Folder::new(), migrated());
+    sql(
+        &database,
+        "INSERT INTO users (id, email, password_hash) VALUES ('ada', 'ada@example.com', repeat('x', 60));
+         INSERT INTO imported_identities (user_id, provider, provider_id) VALUES ('ada', 'google', '1')",
+    );
+    let told = refusal(folder.on(database.url(), &["migrate", "--revert"]), 1);
+    assert!(told.contains("imported_identities") && told.contains("--force"), "{told}");
+    let told = printed(folder.on(database.url(), &["migrate", "--revert", "--force"]));
+    assert!(told.starts_with("reverted "), "{told}");
 }
 
 #[test]
