@@ -2,21 +2,22 @@
 //! that take each other's place.
 
 mod siblings;
+mod taken;
 
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use subtle_domain::Timestamp;
 use subtle_domain::ports::StoreError;
 
 use crate::error::store_error;
 use crate::options::PoolOptions;
 use crate::pool::Connector;
 use crate::prepared::Prepare;
-pub use siblings::{Siblings, SwapError};
+pub use siblings::{Abilities, Siblings, SwapError};
+pub use taken::{Changed, TakenAgain, TakenAway, changed, privileged, shut, take_again, taken_away};
 
 /// Figures of a database by name: equal for a database and a copy of it.
 pub type Figures = BTreeMap<String, String>;
@@ -56,37 +57,6 @@ const SUMS: &str = "
     UNION ALL SELECT 'audit head', format('seal %s, %s', number, encode(signature, 'hex'))
         FROM (SELECT number, signature FROM audit_seals ORDER BY number DESC LIMIT 1) AS head";
 
-/// Who could come in before a backup does not come in after its restore. Tokens in letters and on their way to an app may have been
-/// used since.
-const SHUT: &str = "
-    WITH ended AS (
-        UPDATE sessions SET revoked_at = $1, revoked_reason = 'admin' WHERE revoked_at IS NULL RETURNING 1
-    ), letters AS (DELETE FROM one_time_tokens), bridges AS (DELETE FROM bridge_tokens)
-    SELECT count(*) AS number FROM ended";
-
-/// What was taken from whom, by identifier, to be taken again.
-const TAKEN_AWAY: &str = "
-    SELECT ARRAY(SELECT id FROM service_keys WHERE revoked_at IS NOT NULL) AS keys,
-        ARRAY(SELECT id FROM users WHERE disabled_at IS NOT NULL AND deleted_at IS NULL) AS disabled,
-        ARRAY(SELECT id FROM users WHERE deleted_at IS NOT NULL) AS erased,
-        ARRAY(SELECT concat_ws(' ', id, user_id) FROM sessions WHERE created_at > $1) AS begun";
-
-const REVOKE_KEYS: &str = "
-    UPDATE service_keys SET revoked_at = $2 WHERE id = ANY($1) AND revoked_at IS NULL RETURNING id AS text";
-
-const DISABLE: &str = "
-    UPDATE users SET disabled_at = $2 WHERE id = ANY($1) AND disabled_at IS NULL AND deleted_at IS NULL
-    RETURNING id AS text";
-
-/// Whose access tokens are still good is known by the rows of ended sessions: so there must be some.
-const END_BEGUN: &str = "
-    INSERT INTO sessions (id, user_id, refresh_token, created_at, expires_at, revoked_at, revoked_reason)
-    SELECT split_part(begun, ' ', 1), u.id, 'ended by a restore: ' || split_part(begun, ' ', 1),
-        $2, $2 + interval '1 day', $2, 'admin'
-    FROM unnest($1) AS begun JOIN users u ON u.id = split_part(begun, ' ', 2)
-    ON CONFLICT DO NOTHING
-    RETURNING id AS text";
-
 #[derive(QueryableByName)]
 struct Named {
     #[diesel(sql_type = Text)]
@@ -105,40 +75,6 @@ struct Word {
 struct Count {
     #[diesel(sql_type = BigInt)]
     number: i64,
-}
-
-/// What was taken away in a database: what comes back by an older backup is taken away again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, QueryableByName)]
-pub struct TakenAway {
-    #[diesel(sql_type = Array<Text>)]
-    keys: Vec<String>,
-    #[diesel(sql_type = Array<Text>)]
-    disabled: Vec<String>,
-    #[diesel(sql_type = Array<Text>)]
-    erased: Vec<String>,
-    /// Sessions that began since the backup, each with its account: their access tokens live on for a while.
-    #[diesel(sql_type = Array<Text>)]
-    begun: Vec<String>,
-}
-
-/// What was taken away again, by identifier.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TakenAgain {
-    /// Service keys that were revoked since the backup.
-    pub keys: Vec<String>,
-    /// Accounts that were disabled since.
-    pub disabled: Vec<String>,
-    /// Accounts that were erased since: they are disabled, and want to be erased again.
-    pub erased: Vec<String>,
-}
-
-impl TakenAgain {
-    /// And more.
-    pub fn add(&mut self, more: Self) {
-        self.keys.extend(more.keys);
-        self.disabled.extend(more.disabled);
-        self.erased.extend(more.erased);
-    }
 }
 
 /// A moment of a database, for as long as this lives.
@@ -195,45 +131,6 @@ pub async fn accounts(options: &PoolOptions) -> Result<Option<i64>, StoreError> 
         return Ok(None);
     }
     number(&mut connection, "SELECT count(*) AS number FROM users").await.map(Some)
-}
-
-/// What was taken away in a database so far, and which sessions began there since a backup.
-pub async fn taken_away(options: &PoolOptions, since: Timestamp) -> Result<TakenAway, StoreError> {
-    let mut connection = connect(options).await?;
-    let query = sql_query(TAKEN_AWAY).bind::<Timestamptz, _>(since);
-    query.get_result(&mut connection).await.map_err(store_error)
-}
-
-/// Takes it away in another database, where it is still there.
-pub async fn take_again(
-    options: &PoolOptions,
-    taken: &TakenAway,
-    now: Timestamp,
-) -> Result<TakenAgain, StoreError> {
-    let mut connection = connect(options).await?;
-    let mut each = async |sql: &str, ids: &Vec<String>| -> Result<Vec<String>, StoreError> {
-        let query = sql_query(sql).bind::<Array<Text>, _>(ids).bind::<Timestamptz, _>(now);
-        let rows: Vec<Word> = query.load(&mut connection).await.map_err(store_error)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
-    };
-    each(END_BEGUN, &taken.begun).await?;
-    Ok(TakenAgain {
-        keys: each(REVOKE_KEYS, &taken.keys).await?,
-        disabled: each(DISABLE, &taken.disabled).await?,
-        erased: each(DISABLE, &taken.erased).await?,
-    })
-}
-
-/// Ends all sessions of a database, and voids what begins one; tells how many sessions that were.
-pub async fn shut(options: &PoolOptions, now: Timestamp) -> Result<i64, StoreError> {
-    let mut connection = connect(options).await?;
-    let ended: Count = sql_query(SHUT)
-        .bind::<Timestamptz, _>(now)
-        .prepared()
-        .get_result(&mut connection)
-        .await
-        .map_err(store_error)?;
-    Ok(ended.number)
 }
 
 async fn connect(options: &PoolOptions) -> Result<AsyncPgConnection, StoreError> {

@@ -7,9 +7,9 @@ mod progress;
 mod restore;
 mod rotation;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use subtle_domain::Timestamp;
@@ -34,7 +34,7 @@ type StoreResult<T> = Result<T, StoreError>;
 /// What to back up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BackupTask {
-    /// A file that is not there yet, or a folder, in which a name is made of the time.
+    /// A file that is not there yet, or a folder, in which a name is made of the time; with `keep` always a folder.
     pub(crate) output: PathBuf,
     /// Whether to restore it at once into a database that is dropped afterwards.
     pub(crate) verify: bool,
@@ -49,7 +49,8 @@ pub(crate) fn backup(settings: &Settings, task: &BackupTask) -> Result<(), Failu
     let home = Home::open(settings)?;
     let runtime = crate::runtime()?;
     let options = home.options()?;
-    let outcome = make(&runtime, &options, &path, now).and_then(|manifest| {
+    let able = if task.verify { restore::can_rehearse(&runtime, &options) } else { Ok(()) };
+    let outcome = able.and_then(|()| make(&runtime, &options, &path, now)).and_then(|manifest| {
         if task.verify {
             restore::rehearse(&runtime, &options, &path, &manifest)?;
         }
@@ -64,15 +65,17 @@ pub(crate) fn backup(settings: &Settings, task: &BackupTask) -> Result<(), Failu
     crate::print(&told(task, &path, &manifest, &removed))
 }
 
-/// Where the backup goes. Nothing that is there is written over.
+/// Where the backup goes. Nothing that is there is written over. With `--keep` it is a folder, which is made if there is none.
 fn place(task: &BackupTask, now: Timestamp) -> Result<PathBuf, BackupError> {
-    let path = if task.output.is_dir() {
-        task.output.join(rotation::name(now))
-    } else if task.keep.is_some() {
-        return Err(BackupError::NoFolder(task.output.clone()));
-    } else {
-        task.output.clone()
-    };
+    if task.keep.is_some() {
+        match DirBuilder::new().recursive(true).mode(0o700).create(&task.output) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(BackupError::NoFolder(task.output.clone()));
+            }
+            made => made.map_err(io_error("make", &task.output))?,
+        }
+    }
+    let path = if task.output.is_dir() { task.output.join(rotation::name(now)) } else { task.output.clone() };
     if path.try_exists().map_err(io_error("look for", &path))? {
         Err(BackupError::Exists(path))
     } else {

@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Text};
+use diesel::sql_types::{Array, Bool, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use subtle_domain::ports::StoreError;
 use tokio::time::interval;
@@ -58,6 +59,12 @@ const OTHER_OWNER: &str = "
     SELECT pg_get_userbyid(datdba)::text AS text FROM pg_database
     WHERE datname = $1 AND pg_get_userbyid(datdba) <> current_user";
 
+const ABILITIES: &str = "
+    SELECT current_user::text AS role, rolsuper OR rolcreatedb AS makes_databases,
+        rolsuper OR rolcreaterole OR to_regrole('subtle_user') IS NOT NULL AS has_user_role,
+        coalesce((SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = $1), true) AS owns
+    FROM pg_roles WHERE rolname = current_user";
+
 const ENSURE_ROLE: &str = "
     DO $$
     BEGIN
@@ -77,6 +84,23 @@ const SETTINGS: &str = "
 const KEPT: &str = "
     SELECT datname::text AS text FROM pg_database
     WHERE left(datname, length($1)) = $1 AND substr(datname, length($1) + 1) ~ '^[0-9TZ]+$' ORDER BY 1";
+
+/// What whoever asks may do with a database and beside it.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct Abilities {
+    /// Who asks.
+    #[diesel(sql_type = Text)]
+    pub role: String,
+    /// Whether they may make databases.
+    #[diesel(sql_type = Bool)]
+    pub makes_databases: bool,
+    /// Whether the role that policies name is there, or they may make it.
+    #[diesel(sql_type = Bool)]
+    pub has_user_role: bool,
+    /// Whether the database is theirs, or is not there yet.
+    #[diesel(sql_type = Bool)]
+    pub owns: bool,
+}
 
 /// Why a database did not take another's place. Both are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +148,12 @@ impl Siblings {
         let beginning = self.name.get(..end).unwrap_or_default();
         let mix = |sum: u32, byte: u8| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         format!("{beginning}_{:08x}_{word}", self.name.bytes().fold(0x811c_9dc5, mix))
+    }
+
+    /// What whoever asks may do here.
+    pub async fn abilities(&mut self) -> Result<Abilities, StoreError> {
+        let query = sql_query(ABILITIES).bind::<Text, _>(&self.name);
+        query.get_result(&mut self.connection).await.map_err(store_error)
     }
 
     /// Whether the database itself is there.

@@ -31,6 +31,18 @@ pub(crate) enum BackupError {
     #[error("connected to the database are others that were not sent away in time ({}): stop what runs as that and restore again; what was \
              there is as it was", .0.join(", "))]
     InUse(Vec<String>),
+    #[error(
+        "{0} needs CREATEDB for a restore or --verify, which fill a database of their own: let a superuser run \
+             `ALTER ROLE {0} CREATEDB`"
+    )]
+    NoCreateDb(String),
+    #[error(
+        "there is no role subtle_user on this server, and {0} may not make it: let a superuser run `CREATE ROLE subtle_user \
+             NOLOGIN; GRANT subtle_user TO {0} WITH ADMIN OPTION`"
+    )]
+    NoUserRole(String),
+    #[error("{role} does not own the database {database}: its owner or a superuser restores it")]
+    NotOwner { role: String, database: String },
     #[error("{program} failed: {told}")]
     Program { program: &'static str, told: String },
     #[error(transparent)]

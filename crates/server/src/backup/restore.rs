@@ -8,7 +8,10 @@ use chrono::DateTime;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::Clock as _;
 use subtle_persistence::PoolOptions;
-use subtle_persistence::backup::{Siblings, TakenAgain, TakenAway, accounts, shut, take_again, taken_away};
+use subtle_persistence::backup::{
+    Abilities, Changed, Siblings, TakenAgain, TakenAway, accounts, changed, privileged, shut, take_again,
+    taken_away,
+};
 use subtle_persistence::migrations::{self, Done};
 use subtle_security::SystemClock;
 use tokio::runtime::Runtime;
@@ -82,6 +85,20 @@ pub(super) fn rehearse(
     filled.map(drop).and(dropped.map_err(BackupError::from))
 }
 
+/// Whether that can be done at all.
+pub(super) fn can_rehearse(runtime: &Runtime, options: &PoolOptions) -> Result<(), BackupError> {
+    let abilities = runtime.block_on(async { Siblings::of(options).await?.abilities().await })?;
+    can_fill(&abilities)
+}
+
+/// Whether a database can be made and filled beside the live one.
+fn can_fill(abilities: &Abilities) -> Result<(), BackupError> {
+    if !abilities.makes_databases {
+        return Err(BackupError::NoCreateDb(abilities.role.clone()));
+    }
+    if abilities.has_user_role { Ok(()) } else { Err(BackupError::NoUserRole(abilities.role.clone())) }
+}
+
 struct Plan<'a> {
     path: &'a Path,
     manifest: Manifest,
@@ -121,6 +138,14 @@ impl Plan<'_> {
 
     /// Whether the live database may be given up, and can be.
     async fn look(&self, siblings: &mut Siblings, options: &PoolOptions) -> Result<(), BackupError> {
+        let abilities = siblings.abilities().await?;
+        can_fill(&abilities)?;
+        if !abilities.owns {
+            return Err(BackupError::NotOwner {
+                role: abilities.role,
+                database: options.database().to_owned(),
+            });
+        }
         if !siblings.is_there().await? {
             return Ok(());
         }
@@ -132,11 +157,16 @@ impl Plan<'_> {
     }
 
     /// What was taken away until now, of a database that may be damaged or empty: then that is told.
-    async fn taken_from(&self, options: &PoolOptions, notes: &mut Vec<String>) -> TakenAway {
+    async fn taken_from(
+        &self,
+        options: &PoolOptions,
+        privileged: &[String],
+        notes: &mut Vec<String>,
+    ) -> TakenAway {
         let since = DateTime::parse_from_rfc3339(&self.manifest.created_at).map(|at| at.to_utc());
-        let taken = taken_away(options, since.unwrap_or_default()).await;
+        let taken = taken_away(options, since.unwrap_or_default(), privileged).await;
         taken.unwrap_or_else(|_of_a_table_that_is_not_there| {
-            notes.push("what was revoked or disabled since the backup could not be read".to_owned());
+            notes.push("what was revoked, disabled or demoted since the backup could not be read".to_owned());
             TakenAway::default()
         })
     }
@@ -158,49 +188,78 @@ impl Plan<'_> {
         notes.extend(steps.try_iter());
         let ended = if self.keep_sessions { None } else { Some(shut(&new, now).await?) };
         let kept = siblings.named(&format!("{BEFORE}{}", stamp(now)));
+        let mut outcome = Outcome { name: options.database(), ended, notes, ..Outcome::default() };
         if !siblings.is_there().await? {
             siblings.swap(beside, &kept).await?;
-            return Ok(told(&self.manifest, ended, &TakenAgain::default(), None, &notes));
+            return Ok(told(&self.manifest, &outcome));
         }
         let has_accounts = accounts(options).await?.is_some();
-        let before =
-            if has_accounts { self.taken_from(options, &mut notes).await } else { TakenAway::default() };
-        let mut again = take_again(&new, &before, now).await?;
+        let privileged = privileged(&new).await?;
         if has_accounts {
+            let before = self.taken_from(options, &privileged, &mut outcome.notes).await;
+            outcome.again = take_again(&new, &before, now).await?;
             // Who runs the service goes on, also where they were granted nothing yet when the backup was made.
             let roles = migrations::granted(options).await.unwrap_or_default();
             let granted = migrations::grant_again(&new, roles).await?;
-            notes.extend(granted.iter().map(Done::to_string));
+            outcome.notes.extend(granted.iter().map(Done::to_string));
+            // Nothing, where the tables are not as they should be.
+            outcome.changed = changed(options, &new).await.unwrap_or_default();
         }
         siblings.swap(beside, &kept).await?;
         if has_accounts {
             // What was taken away meanwhile: from now on nothing is, there.
-            let meanwhile = self.taken_from(&siblings.options(&kept), &mut notes).await;
-            again.add(take_again(options, &meanwhile, now).await?);
+            let meanwhile = self.taken_from(&siblings.options(&kept), &privileged, &mut outcome.notes).await;
+            outcome.again.add(take_again(options, &meanwhile, now).await?);
         }
-        notes.dedup();
-        Ok(told(&self.manifest, ended, &again, Some(&kept), &notes))
+        outcome.notes.dedup();
+        outcome.kept = Some(kept);
+        Ok(told(&self.manifest, &outcome))
     }
 }
 
-fn told(
-    manifest: &Manifest,
+/// What a restore did.
+#[derive(Default)]
+struct Outcome<'a> {
+    /// The database's name.
+    name: &'a str,
+    /// How many sessions were ended, unless they were to be kept.
     ended: Option<i64>,
-    again: &TakenAgain,
-    kept: Option<&String>,
-    notes: &[String],
-) -> String {
+    again: TakenAgain,
+    changed: Changed,
+    notes: Vec<String>,
+    /// The name of the database that was there.
+    kept: Option<String>,
+}
+
+fn told(manifest: &Manifest, outcome: &Outcome) -> String {
+    let Outcome { name, ended, again, changed, notes, kept } = outcome;
+    let to = if *name == manifest.database { String::new() } else { format!(" to {}", name.escape_debug()) };
     let mut text = format!(
-        "restored {} as it was at {}: every figure is that of the backup\n",
+        "restored {}{to} as it was at {}: every figure is that of the backup\n",
         manifest.database.escape_debug(),
         manifest.created_at.escape_debug()
     );
     let mut line = |line: String| {
         let _infallible = writeln!(text, "{line}");
     };
-    match ended {
-        Some(ended) => line(format!("ended {ended} sessions: everybody signs in again")),
-        None => line("sessions are those of the backup, also those that were ended since".to_owned()),
+    match (ended, kept) {
+        (Some(ended), _) => line(format!("ended {ended} sessions: everybody signs in again")),
+        (None, Some(_)) => {
+            line(format!(
+                "sessions are those of the backup, but for {} that were ended since",
+                again.ended.len()
+            ));
+        }
+        (None, None) => line("sessions are those of the backup, also those that were ended since".to_owned()),
+    }
+    if changed.passwords > 0 {
+        line(format!("{} accounts have the password again that they had at the backup", changed.passwords));
+    }
+    if changed.roles > 0 {
+        line(format!("{} accounts have the role again that they had at the backup", changed.roles));
+    }
+    for id in &again.demoted {
+        line(format!("account {id} lost its role since the backup, and is without it again"));
     }
     for id in &again.keys {
         line(format!("service key {id} was revoked since the backup, and is again"));

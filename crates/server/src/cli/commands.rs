@@ -116,7 +116,7 @@ fn backup() -> Command {
         .long("keep")
         .value_name("NUMBER")
         .value_parser(value_parser!(NonZeroUsize))
-        .help("Remove all but so many of the backups in the folder, the oldest first");
+        .help("Remove all but so many of the backups in the folder, the oldest first; a folder that is not there is made");
     Command::new("backup")
         .about("Writes the whole database to a file, as it is at one moment and while it is used")
         .arg(output)

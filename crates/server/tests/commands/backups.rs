@@ -148,8 +148,54 @@ fn sessions_stay_where_that_is_wanted() {
     // An empty database needs no force.
     let told = restore(&folder, &database, &[file.to_str().unwrap(), "--keep-sessions"]);
     assert!(told.contains("sessions are those of the backup"), "{told}");
+    assert!(
+        told.lines().next().unwrap().contains(&format!(" to {} as it was at ", database.name())),
+        "{told}"
+    );
     assert_eq!(value(&database, "SELECT count(*)::text FROM sessions WHERE revoked_at IS NULL"), "1");
     assert_eq!(value(&database, "SELECT count(*)::text FROM one_time_tokens"), "1");
+    restore(&folder, &database, &["--drop-kept"]);
+}
+
+#[test]
+fn who_lost_their_role_does_not_get_it_back_and_passwords_that_come_back_are_counted() {
+    let folder = Folder::new();
+    let database = migrated();
+    sql(&database, SOME_MONEY);
+    sql(&database, "UPDATE users SET role = CASE id WHEN 'ada' THEN 'admin' ELSE 'support' END");
+    let file = folder.path().join("one.backup");
+    backup(&folder, &database, &file, &[]);
+    sql(
+        &database,
+        "UPDATE users SET role = CASE id WHEN 'ada' THEN 'user' ELSE 'admin' END;
+         UPDATE users SET password_hash = '$2b$04$' || repeat('b', 53) WHERE id = 'bob'",
+    );
+    let told = restore(&folder, &database, &[file.to_str().unwrap(), "--force"]);
+    for part in [
+        "account ada lost its role since the backup, and is without it again",
+        "1 accounts have the password again that they had at the backup",
+        "1 accounts have the role again that they had at the backup",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let roles = "SELECT string_agg(role, ' ' ORDER BY id) FROM users";
+    assert_eq!(value(&database, roles), "user support");
+    restore(&folder, &database, &["--drop-kept"]);
+}
+
+#[test]
+fn sessions_that_were_ended_since_stay_ended_also_where_others_are_kept() {
+    let folder = Folder::new();
+    let (database, file) = (migrated(), folder.path().join("one.backup"));
+    sql(&database, SOME_MONEY);
+    let another = "INSERT INTO sessions (id, user_id, refresh_token, expires_at)
+        VALUES ('s2', 'bob', 't2', now() + interval '1 day')";
+    sql(&database, another);
+    backup(&folder, &database, &file, &[]);
+    sql(&database, "UPDATE sessions SET revoked_at = now(), revoked_reason = 'admin' WHERE id = 's1'");
+    let told = restore(&folder, &database, &[file.to_str().unwrap(), "--force", "--keep-sessions"]);
+    assert!(told.contains("but for 1 that were ended since"), "{told}");
+    assert_eq!(value(&database, "SELECT string_agg(id, ' ') FROM sessions WHERE revoked_at IS NULL"), "s2");
     restore(&folder, &database, &["--drop-kept"]);
 }
 
@@ -220,10 +266,10 @@ fn nothing_is_written_over_and_of_a_folders_backups_the_newest_stay() {
     let told = refusal(folder.on(database.url(), &["backup", "--output", "two"]), 1);
     assert!(told.contains("two.partial is there already"), "{told}");
     assert_eq!(fs::read_to_string(folder.path().join("two.partial")).unwrap(), "another's");
-    let told = refusal(folder.on(database.url(), &["backup", "--output", "x", "--keep", "1"]), 1);
+    let told = refusal(folder.on(database.url(), &["backup", "--output", file, "--keep", "1"]), 1);
     assert!(told.contains("--keep goes with a folder"), "{told}");
+    // A folder, though it is not there yet.
     let kept = folder.path().join("kept");
-    fs::create_dir(&kept).unwrap();
     for removed in [0, 0, 1] {
         let told = backup(&folder, &database, &kept, &["--keep", "2"]);
         assert_eq!(told.lines().count(), 1 + removed, "{told}");

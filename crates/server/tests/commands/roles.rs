@@ -114,3 +114,24 @@ fn steps_before_one_that_fails_are_told() {
     );
     assert_eq!(printed, "applied 20261123000100_seed_schema\n");
 }
+
+#[test]
+fn who_may_not_make_databases_is_told_so_before_anything_is_done() {
+    const PLAIN: &str = "subtle_commands_plain";
+    let folder = Folder::new();
+    let database = testing::empty_database();
+    role(&database, PLAIN, "NOCREATEDB");
+    sql(&database, &format!("ALTER DATABASE \"{}\" OWNER TO {PLAIN}", database.name()));
+    let url = as_role(&database, PLAIN);
+    printed(folder.on(&url, &["migrate"]));
+    let told = refusal(folder.on(&url, &["backup", "--output", "x", "--verify"]), 1);
+    assert!(told.contains("subtle_commands_plain needs CREATEDB") && told.contains("ALTER ROLE"), "{told}");
+    assert!(!folder.path().join("x").exists());
+    let file = backup(&folder, &url);
+    let told = refusal(folder.on(&url, &["restore", file.to_str().unwrap()]), 1);
+    assert!(told.contains("subtle_commands_plain needs CREATEDB for a restore"), "{told}");
+    // Another one may make databases, but does not own this one.
+    role(&database, OWNER, "CREATEDB CREATEROLE IN ROLE pg_signal_backend");
+    let told = refusal(folder.on(&as_role(&database, OWNER), &["restore", file.to_str().unwrap()]), 1);
+    assert!(told.contains("subtle_commands_owner does not own the database"), "{told}");
+}
