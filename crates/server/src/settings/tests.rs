@@ -184,6 +184,8 @@ fn what_may_hold_a_password_is_never_repeated() {
         ("DATABASE_URL", "mysql://u:hunter2@h/db"),
         ("DATABASE_URL", "postgres://u:hunter2@h:x/db"),
         ("SUBTLE_SMTP_URL", "http://u:hunter2@mail"),
+        ("SUBTLE_OTLP_ENDPOINT", "http://u:hunter2@collector"),
+        ("SUBTLE_OTLP_ENDPOINT", "https://u:hunter2@collector"),
     ] {
         let error = from_variables(&[(variable, value)]).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
