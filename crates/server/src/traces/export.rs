@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 /// The first pause after it did not, doubled each time…
 const PAUSE: Duration = Duration::from_secs(1);
-/// …up to this, whatever the collector asks for.
+/// …up to this. If the collector asks for another one it is between these.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long the end of the process waits for the last ones.
 const LAST: Duration = Duration::from_secs(2);
@@ -141,7 +141,7 @@ impl Exporter {
             self.batch.clear();
             self.tries = 0;
         }
-        error.retry_after().unwrap_or(pause).min(LONGEST_PAUSE)
+        error.retry_after().unwrap_or(pause).clamp(PAUSE, LONGEST_PAUSE)
     }
 }
 
