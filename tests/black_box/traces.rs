@@ -141,10 +141,10 @@ async fn nothing_that_is_sent_tells_of_a_person() {
         format!("/{}/{}", ada.email, ada.access),
     ] {
         let request =
-            app.request("GET", &path).bearer_auth(&ada.access).header("user-agent", "Ada's browser");
-        Answer::of(request.header("x-forwarded-for", "203.0.113.9").header("tracestate", "ada=1")).await;
+            app.request("GET", &path).bearer_auth(&ada.access).header("user-agent", "Lovelace's browser");
+        Answer::of(request.header("x-forwarded-for", "203.0.113.9").header("tracestate", "lovelace=1")).await;
     }
-    let invented = app.request("ADA", "/v1/me").header("traceparent", "00-ada");
+    let invented = app.request("LOVELACE", "/v1/me").header("traceparent", "00-lovelace");
     Answer::of(invented).await.expect(405);
     eventually("all has arrived", async || collector.span("HTTP /v1/me").is_some()).await;
     assert!(collector.span("GET").is_some(), "what fits no route has no path");
@@ -157,9 +157,9 @@ async fn nothing_that_is_sent_tells_of_a_person() {
         &ada.session,
         &ada.access,
         &ada.refresh,
-        "Ada",
-        "ada",
-        "browser",
+        "Lovelace",
+        "lovelace",
+        "LOVELACE",
         "203.0.113.9",
         "127.0.0.1",
         "SELECT",
@@ -187,15 +187,15 @@ async fn a_collector_that_never_answers_costs_spans_and_no_request() {
 
 #[tokio::test]
 async fn a_collector_that_fails_is_told_of_once_and_gets_what_comes_when_it_is_back() {
-    let collector = Collector::start("HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n").await;
+    let collector = Collector::start("\u{0}\u{1} no HTTP at all\r\n\r\n").await;
     let app = app(&collector, "1").await;
     let told = |what: &str| app.server(0).log().iter().filter(|line| line.contains(what)).count();
     app.get("/openapi.json").await.expect(200);
-    eventually("it is given up", async || spans(&app, "failed").await == 1).await;
-    assert_eq!(collector.bodies().len(), 3, "the same was tried again");
-    collector.answer("\u{0}\u{1} no HTTP at all\r\n\r\n");
+    eventually("rubbish is no answer", async || spans(&app, "failed").await == 1).await;
+    collector.answer("HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n");
     app.get("/openapi.json").await.expect(200);
-    eventually("rubbish is no answer", async || spans(&app, "failed").await == 2).await;
+    eventually("it is given up", async || spans(&app, "failed").await == 2).await;
+    assert_eq!(collector.bodies().len(), 1 + 3, "what is put off is sent again");
     collector.answer(TAKEN);
     app.get("/openapi.json").await.expect(200);
     eventually("it is taken", async || spans(&app, "exported").await == 1).await;

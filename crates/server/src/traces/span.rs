@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Which side of a call a span is about.
@@ -33,31 +34,47 @@ pub(super) fn text(value: &str) -> Value {
     json!({"stringValue": value})
 }
 
-/// A number as an attribute's value. JSON's own are too short for 64 bits: a text.
-pub(super) fn number(value: impl ToString) -> Value {
-    json!({"intValue": value.to_string()})
+/// A number as an attribute's value: a text, for JSON's own numbers are too short for 64 bits.
+pub(super) fn number(value: impl Into<i128>) -> Value {
+    json!({"intValue": value.into().to_string()})
 }
 
-impl Span {
-    fn json(&self) -> Value {
+/// A span in OTLP's words.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    trace_id: String,
+    span_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<String>,
+    name: &'a str,
+    kind: u8,
+    start_time_unix_nano: String,
+    end_time_unix_nano: String,
+    attributes: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Value>,
+}
+
+impl<'a> From<&'a Span> for Written<'a> {
+    fn from(span: &'a Span) -> Self {
         const ERROR: u8 = 2;
-        let attribute = |(name, value): &(&str, Value)| json!({"key": name, "value": value});
-        let mut span = json!({
-            "traceId": format!("{:032x}", self.trace),
-            "spanId": format!("{:016x}", self.id),
-            "name": self.name,
-            "kind": match self.kind { Kind::Internal => 1, Kind::Server => 2, Kind::Client => 3 },
-            "startTimeUnixNano": self.began.as_nanos().to_string(),
-            "endTimeUnixNano": (self.began + self.took).as_nanos().to_string(),
-            "attributes": self.attributes.iter().map(attribute).collect::<Value>(),
-        });
-        if let Some(parent) = self.parent {
-            span["parentSpanId"] = json!(format!("{parent:016x}"));
+        let attributes = span.attributes.iter().map(|(name, value)| json!({"key": name, "value": value}));
+        Self {
+            trace_id: format!("{:032x}", span.trace),
+            span_id: format!("{:016x}", span.id),
+            parent_span_id: span.parent.map(|parent| format!("{parent:016x}")),
+            name: &span.name,
+            kind: match span.kind {
+                Kind::Internal => 1,
+                Kind::Server => 2,
+                Kind::Client => 3,
+            },
+            start_time_unix_nano: span.began.as_nanos().to_string(),
+            end_time_unix_nano: (span.began + span.took).as_nanos().to_string(),
+            attributes: attributes.collect(),
+            status: span.has_failed.then(|| json!({"code": ERROR})),
         }
-        if self.has_failed {
-            span["status"] = json!({"code": ERROR});
-        }
-        span
     }
 }
 
@@ -66,7 +83,7 @@ pub(super) fn body(spans: &[Span]) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let service = [("service.name", "subtle"), ("service.version", version)];
     let service = service.map(|(name, value)| json!({"key": name, "value": text(value)}));
-    let spans: Value = spans.iter().map(Span::json).collect();
+    let spans: Vec<_> = spans.iter().map(Written::from).collect();
     json!({"resourceSpans": [{
         "resource": {"attributes": service},
         "scopeSpans": [{"scope": {"name": "subtle", "version": version}, "spans": spans}],
@@ -82,7 +99,7 @@ mod tests {
     fn spans_are_written_as_otlp_has_them_in_json() {
         let request = Span {
             trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
-            id: 0xf067_aa0b_a902_b7,
+            id: 0x00f0_67aa_0ba9_02b7,
             parent: Some(7),
             name: "GET /v1/me".to_owned(),
             kind: Kind::Server,
