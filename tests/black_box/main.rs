@@ -33,5 +33,6 @@ mod sessions;
 mod sync;
 mod timeline;
 mod totals;
+mod traces;
 mod usage;
 mod workspace;

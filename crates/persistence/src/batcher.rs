@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use subtle_domain::ports::StoreError;
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::pool::Database;
 use crate::refusal::Shared;
+use crate::traces::TARGET;
 
 /// How many statements are under way at once: while one waits for the database, another gathers.
 const TURNS: usize = 2;
@@ -64,7 +66,18 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
             self.shared.database.runtime().spawn(turn.run());
         }
         let answered = async { answered.await.unwrap_or_else(|_dropped| Err(unanswered())) };
-        self.shared.database.in_time(answered).await
+        let span = tracing::debug_span!(
+            target: TARGET,
+            "statement of several",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            db.system.name = "postgresql",
+        );
+        let outcome = self.shared.database.in_time(answered).instrument(span.clone()).await;
+        if outcome.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        outcome
     }
 }
 
