@@ -48,11 +48,11 @@ impl Database {
         rows.iter().map(|row| row.try_get(0).map_err(|error| refused(sql, &error))).collect()
     }
 
-    /// The one number that an expression has.
-    pub(crate) fn number(&self, expression: &str) -> Outcome<u64> {
-        let texts = self.texts(&format!("SELECT ({expression})::bigint::text"))?;
+    /// The one number that a query gives; it is what stands behind `SELECT`.
+    pub(crate) fn number(&self, query: &str) -> Outcome<u64> {
+        let texts = self.texts(&format!("SELECT (SELECT {query})::bigint::text"))?;
         let number = texts.first().and_then(|text| text.parse().ok());
-        number.ok_or_else(|| Trouble::new(format!("PostgreSQL gives no number for {expression}")))
+        number.ok_or_else(|| Trouble::new(format!("PostgreSQL gives no number for {query}")))
     }
 
     /// Has all that waits in memory written, so that every measurement begins alike.

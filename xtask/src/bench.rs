@@ -3,9 +3,10 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
-use crate::process::{become_it, cargo, run};
+use crate::process::{become_it, cargo, printed, run};
 
 /// Names a server to measure instead of building one.
 const SERVER: &str = "SUBTLE_BENCH_SERVER";
@@ -20,9 +21,18 @@ pub(crate) fn bench(arguments: &[OsString]) -> Outcome {
         None if asks_for_help => PathBuf::new(),
         None => release()?,
     };
-    let mut command = cargo();
-    command.args(["test", "--quiet", "--workspace", "--config", OPTIMISED, "--bench", "speed", "--"]);
-    become_it(command.arg("--server").arg(server).args(arguments))
+    let program = program()?;
+    become_it(Command::new(program).arg("--server").arg(server).args(arguments))
+}
+
+/// The program, built. Run by Cargo it could not end with a line of its own.
+fn program() -> Outcome<PathBuf> {
+    let mut build = cargo();
+    build.args(["test", "--quiet", "--workspace", "--config", OPTIMISED, "--bench", "speed", "--no-run"]);
+    let told = printed(build.arg("--message-format=json-render-diagnostics"))?;
+    let line = told.lines().find(|line| line.contains(r#""name":"speed""#));
+    let path = line.and_then(|line| line.split(r#""executable":""#).nth(1)?.split('"').next());
+    path.map(PathBuf::from).ok_or_else(|| Failure::new("cargo does not tell where the bench is"))
 }
 
 fn release() -> Outcome<PathBuf> {
