@@ -45,6 +45,8 @@ pub(crate) struct Arguments {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
+    /// The load tool by itself, on the cheapest route; only when asked for
+    Live,
     Start,
     Me,
     Refresh,
@@ -63,7 +65,8 @@ impl Arguments {
     /// In the order in which they are measured.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let all = Part::value_variants().iter().copied();
-        all.filter(|part| self.only.is_empty() || self.only.contains(part)).collect()
+        let by_default = |part: &Part| self.only.is_empty() && *part != Part::Live;
+        all.filter(|part| by_default(part) || self.only.contains(part)).collect()
     }
 
     pub(crate) fn plan(&self) -> Plan {

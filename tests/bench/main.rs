@@ -50,7 +50,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use arguments::{Arguments, Part};
-use paths::{admin, login, me, memory, refresh, start, usage, usage_batch};
+use paths::{admin, live, login, me, memory, refresh, start, usage, usage_batch};
 use report::Report;
 use stage::{Postgres, Stage};
 use trouble::Outcome;
@@ -73,6 +73,7 @@ fn bench(arguments: &Arguments) -> Outcome {
     for part in arguments.parts() {
         let plan = arguments.plan();
         match part {
+            Part::Live => report.add(live::run(&stage, plan)?),
             Part::Start => report.add(start::run(&stage)?),
             Part::Me => report.add(me::run(&stage, plan)?),
             Part::Refresh => report.add(refresh::run(&stage, plan)?),

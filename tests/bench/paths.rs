@@ -1,6 +1,7 @@
 //! What is measured, a file each.
 
 pub(crate) mod admin;
+pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod me;
 pub(crate) mod memory;

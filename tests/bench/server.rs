@@ -1,9 +1,9 @@
 //! The server under test: a release build in a process of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::plain;
@@ -13,6 +13,9 @@ use crate::trouble::{Outcome, Trouble};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two questions whether it is.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// Numbers the servers' logs.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// How servers are started.
 #[derive(Debug, Clone)]
@@ -39,23 +42,41 @@ impl Server {
     /// Starts it and waits until it is ready.
     pub(crate) fn start(settings: &Settings) -> Outcome<Self> {
         let begun = Instant::now();
+        let trouble = |tried: &str| Trouble::when(format!("{tried} {}", settings.program.display()));
+        // Into a file, as a service manager would take it: to read it here would cost the machine as much as a request.
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = settings.data.with_file_name(format!("server{number}.log"));
+        let stderr = File::create(&log).map_err(trouble("write the log of"))?;
         let mut command = command(settings);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let program = settings.program.display();
-        let mut child = command.spawn().map_err(Trouble::when(format_args!("run {program}")))?;
-        let lines = lines(&mut child);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let child = command.spawn().map_err(trouble("run"))?;
         let mut server = Self { child, address: String::new(), start: Duration::ZERO };
-        server.address = listens(&lines)?;
+        server.address = server.listens(&log, begun)?;
         while !plain::get(&server.address, "/health/ready", "").is_ok_and(|answer| answer.status == 200) {
             if begun.elapsed() > PATIENCE {
-                return Err(Trouble::new(format!("{program} is not ready after {} s", PATIENCE.as_secs())));
+                return Err(Trouble::new(format!("the server is not ready after {} s", PATIENCE.as_secs())));
             }
             std::thread::sleep(PAUSE);
         }
         server.start = begun.elapsed();
-        // Nobody reads what it says from here on, but it must be able to say it.
-        std::thread::spawn(move || lines.into_iter().for_each(drop));
         Ok(server)
+    }
+
+    /// Waits until its log says where.
+    fn listens(&mut self, log: &Path, begun: Instant) -> Outcome<String> {
+        loop {
+            let said = std::fs::read_to_string(log).map_err(Trouble::when("read the server's log"))?;
+            let behind = said.split_once("listening on http://").map(|(_, behind)| behind);
+            if let Some((address, _)) = behind.and_then(|behind| behind.split_once('"')) {
+                return Ok(address.to_owned());
+            }
+            let ended = self.child.try_wait().map_err(Trouble::when("look after the server"))?.is_some();
+            if ended || begun.elapsed() > PATIENCE {
+                let last = said.lines().last().unwrap_or_default();
+                return Err(Trouble::new(format!("the server does not start: {last}")));
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Where it listens: `127.0.0.1:…`.
@@ -103,29 +124,4 @@ fn bare(program: &Path, url: &str, data: &Path) -> Command {
     command.env("SUBTLE_LISTEN", "127.0.0.1:0").env("SUBTLE_RATE_LIMIT", "off");
     command.env("SUBTLE_LOG_FORMAT", "json");
     command
-}
-
-fn lines(child: &mut Child) -> Receiver<String> {
-    let (told, heard) = channel();
-    let stderr = child.stderr.take().map(BufReader::new);
-    std::thread::spawn(move || {
-        for line in stderr.into_iter().flat_map(|stderr| stderr.lines().map_while(Result::ok)) {
-            if told.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    heard
-}
-
-fn listens(lines: &Receiver<String>) -> Outcome<String> {
-    let begun = Instant::now();
-    let mut last = String::new();
-    while let Ok(line) = lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
-        if let Some((_, address)) = line.split_once("listening on http://") {
-            return Ok(address.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect());
-        }
-        last = line;
-    }
-    Err(Trouble::new(format!("the server does not start: {last}")))
 }
