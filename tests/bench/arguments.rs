@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::fill::Size;
+use crate::growth::{QUICK_SIZES, SIZES};
 use crate::measure::Plan;
 use crate::stage::Wanted;
 
@@ -37,6 +38,12 @@ pub(crate) struct Arguments {
     /// How long each measurement takes [default: 10; quick: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: Option<u64>,
+    /// Measures also how reads grow from 10,000 people to a million and from 100,000 rows to 20 million: half an hour, 20 GB of disk
+    #[arg(long)]
+    growth: bool,
+    /// Draws that there, as SVG [default: bench/growth.svg in the target folder]
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
     /// The release build of `subtle`
     #[arg(long, value_name = "FILE", hide = true)]
     server: PathBuf,
@@ -54,19 +61,42 @@ pub(crate) enum Part {
     UsageBatch,
     Login,
     Admin,
+    /// Reads of profiles beside as many sign-ins as there can be
+    Storm,
     /// Of the server, when all that is before it is measured
     Memory,
+    /// What `--growth` asks for
+    Growth,
 }
 
 /// The seed's.
 const COST: u32 = 10;
 
 impl Arguments {
-    /// In the order in which they are measured.
+    /// What is measured on one database, in that order.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let all = Part::value_variants().iter().copied();
+        let all = Part::value_variants().iter().copied().filter(|part| *part != Part::Growth);
         let by_default = |part: &Part| self.only.is_empty() && *part != Part::Live;
         all.filter(|part| by_default(part) || self.only.contains(part)).collect()
+    }
+
+    pub(crate) fn asks_for_growth(&self) -> bool {
+        self.growth || self.only.contains(&Part::Growth)
+    }
+
+    pub(crate) fn growth_sizes(&self) -> &'static [Size] {
+        if self.quick { &QUICK_SIZES } else { &SIZES }
+    }
+
+    /// How long each request is repeated for its growth.
+    pub(crate) fn look(&self) -> Duration {
+        Duration::from_millis(if self.quick { 300 } else { 2_000 })
+    }
+
+    /// Where the chart goes.
+    pub(crate) fn chart(&self) -> PathBuf {
+        let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("growth.svg");
+        self.chart.as_ref().map_or_else(default, |path| workspace().join(path))
     }
 
     pub(crate) fn plan(&self) -> Plan {

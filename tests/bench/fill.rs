@@ -20,6 +20,8 @@ pub(crate) struct Size {
 
 /// The identifier of person number 0, whom there is not.
 pub(crate) const NOBODY: u64 = 1_000_000_000_000_000_000;
+/// The number of the busiest of all.
+pub(crate) const BUSIEST: u64 = 1;
 /// What everybody signs in with.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// Who may see all of it.
@@ -94,11 +96,6 @@ pub(crate) fn person(number: u64) -> String {
 /// The administrator's.
 fn person_of_staff() -> String {
     person(0)
-}
-
-/// The busiest of all.
-pub(crate) fn busiest() -> String {
-    person(1)
 }
 
 /// The address of a person.

@@ -5,7 +5,7 @@
 //!
 //! In reading order: `stage` is what is measured (a cluster, `fill`ed, and a `server`); `load` puts load on it, for which `requests` and
 //! `answers` are bytes; `measure` is one measurement and `reference` and `copy` what it is held against; `paths` are what is measured;
-//! `row` and `table` are what is told.
+//! `row` and `table` are what is told; `growth` is how reads grow with what is there, and `chart` draws that.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "no part of the service: what breaks here breaks the run")]
 
@@ -23,11 +23,13 @@ mod shared {
 
 mod answers;
 mod arguments;
+mod chart;
 mod check;
 mod copy;
 mod cpu;
 mod database;
 mod fill;
+mod growth;
 mod histogram;
 mod load;
 mod measure;
@@ -50,9 +52,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use arguments::{Arguments, Part};
-use paths::{admin, live, login, me, memory, refresh, start, usage, usage_batch};
+use growth::Growth;
+use measure::Plan;
+use paths::{admin, live, login, me, memory, refresh, start, storm, usage, usage_batch};
 use report::Report;
-use stage::{Postgres, Stage};
+use stage::{Postgres, Stage, Wanted};
 use trouble::Outcome;
 
 fn main() -> ExitCode {
@@ -67,23 +71,46 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Outcome {
-    let postgres = Postgres::start(arguments.folder())?;
-    let stage = Stage::set(postgres, arguments.wanted())?;
-    let mut report = Report::begin(&stage)?;
-    for part in arguments.parts() {
-        let plan = arguments.plan();
-        match part {
-            Part::Live => report.add(live::run(&stage, plan)?),
-            Part::Start => report.add(start::run(&stage)?),
-            Part::Me => report.add(me::run(&stage, plan)?),
-            Part::Refresh => report.add(refresh::run(&stage, plan)?),
-            Part::Usage => report.add(usage::run(&stage, plan)?),
-            Part::UsageBatch => report.extend(usage_batch::run(&stage, plan)?),
-            Part::Login => report.add(login::run(&stage, plan)?),
-            Part::Admin => report.add(admin::run(&stage, plan)?),
-            Part::Memory => report.extend(memory::rows(&stage)),
+    let mut postgres = Postgres::start(arguments.folder())?;
+    let mut report = Report::default();
+    let parts = arguments.parts();
+    if !parts.is_empty() {
+        let stage = Stage::set(postgres, arguments.wanted())?;
+        report.describe(&stage)?;
+        for part in parts {
+            measure_part(part, arguments.plan(), &stage, &mut report)?;
         }
+        report.disagreements(check::disagreements(&stage)?);
+        postgres = stage.strike();
     }
-    report.disagreements(check::disagreements(&stage)?);
+    if arguments.asks_for_growth() {
+        let mut growth = Growth::default();
+        for size in arguments.growth_sizes() {
+            let stage = Stage::set(postgres, Wanted { size: *size, ..arguments.wanted() })?;
+            report.describe(&stage)?;
+            growth.look(&stage, arguments.look())?;
+            postgres = stage.strike();
+        }
+        chart::write(&growth, &arguments.chart())?;
+        report.growth(growth);
+    }
     report.tell(arguments)
+}
+
+fn measure_part(part: Part, plan: Plan, stage: &Stage, report: &mut Report) -> Outcome {
+    match part {
+        Part::Live => report.add(live::run(stage, plan)?),
+        Part::Start => report.add(start::run(stage)?),
+        Part::Me => report.add(me::run(stage, plan)?),
+        Part::Refresh => report.add(refresh::run(stage, plan)?),
+        Part::Usage => report.add(usage::run(stage, plan)?),
+        Part::UsageBatch => report.extend(usage_batch::run(stage, plan)?),
+        Part::Login => report.add(login::run(stage, plan)?),
+        Part::Admin => report.add(admin::run(stage, plan)?),
+        Part::Storm => report.extend(storm::run(stage, plan)?),
+        Part::Memory => report.extend(memory::rows(stage)),
+        // On databases of its own.
+        Part::Growth => {}
+    }
+    Ok(())
 }

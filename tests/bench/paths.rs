@@ -7,5 +7,6 @@ pub(crate) mod me;
 pub(crate) mod memory;
 pub(crate) mod refresh;
 pub(crate) mod start;
+pub(crate) mod storm;
 pub(crate) mod usage;
 pub(crate) mod usage_batch;
