@@ -106,12 +106,13 @@ impl Arguments {
 
     pub(crate) fn wanted(&self) -> Wanted {
         let (users, rows) = if self.quick { (10_000, 100_000) } else { (100_000, 1_000_000) };
-        let size = Size { users: self.users.unwrap_or(users).max(1), rows: self.rows.unwrap_or(rows).max(100) };
+        let size =
+            Size { users: self.users.unwrap_or(users).max(1), rows: self.rows.unwrap_or(rows).max(100) };
         Wanted { program: self.server.clone(), size, pool: self.pool, cost: COST }
     }
 
     /// Where all is that a run writes but its results.
-    pub(crate) fn folder(&self) -> PathBuf {
+    pub(crate) fn folder() -> PathBuf {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench")
     }
 

@@ -4,9 +4,8 @@ mod axes;
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::growth::{Growth, LINES, Line, Panel};
+use crate::growth::{Growth, LINES, Line, Median, Panel};
 use crate::trouble::{Outcome, Trouble};
 use axes::{Axis, Frame};
 
@@ -39,7 +38,7 @@ pub(crate) fn write(growth: &Growth, path: &Path) -> Outcome {
 }
 
 /// A line, and its medians at all sizes.
-type Drawn<'a> = (&'a Line, &'a [Result<Duration, String>]);
+type Drawn<'a> = (&'a Line, &'a [Median]);
 
 fn draw(growth: &Growth) -> String {
     let height = 2.0 * PANEL_HEIGHT;

@@ -34,7 +34,8 @@ pub(crate) fn disagreements(stage: &Stage) -> Outcome<Vec<String>> {
         (
             "people who were active today",
             &stats["activeUsersToday"],
-            "count(DISTINCT user_id) FROM user_activity WHERE created_at >= date_trunc('day', now(), 'UTC')".to_owned(),
+            "count(DISTINCT user_id) FROM user_activity WHERE created_at >= date_trunc('day', now(), 'UTC')"
+                .to_owned(),
         ),
         ("usage of the busiest", &person["counts"]["usage"], of_busiest("user_usage_metrics")),
         ("activity of the busiest", &person["counts"]["activity"], of_busiest("user_activity")),

@@ -22,7 +22,9 @@ const COLUMNS: &str = "id, user_id, request_count, total_tokens, total_cost, fea
 
 /// Makes the table, unless it is there.
 pub(crate) fn make_table(stage: &Stage) -> Outcome {
-    let there = stage.database.texts(&format!("SELECT to_regclass('{TABLE}')::text WHERE to_regclass('{TABLE}') IS NOT NULL"))?;
+    let there = stage
+        .database
+        .texts(&format!("SELECT to_regclass('{TABLE}')::text WHERE to_regclass('{TABLE}') IS NOT NULL"))?;
     if !there.is_empty() {
         return Ok(());
     }
@@ -55,11 +57,11 @@ pub(crate) enum Parts {
 /// Rows that PostgreSQL takes in a second by COPY: so many batches over so many connections.
 pub(crate) fn rate(stage: &Stage, parts: Parts, batches: u64, connections: u64) -> Outcome<f64> {
     note("usage-batch: COPY");
-    let begin = stage.database.number("extract(epoch FROM clock_timestamp()) * 1000")?;
+    let epoch = stage.database.number("extract(epoch FROM clock_timestamp()) * 1000")?;
     let now = stage.database.texts("SELECT clock_timestamp()::timestamptz(3)::text")?.concat();
     let scripts = (0..connections).map(|connection| {
         let mine = batches / connections + u64::from(connection < batches % connections);
-        write_script(stage, parts, connection, mine, (begin, &now))
+        write_script(stage, parts, connection, mine, (epoch, &now))
     });
     let scripts = scripts.collect::<Outcome<Vec<_>>>()?;
     stage.database.checkpoint()?;
@@ -82,13 +84,21 @@ pub(crate) fn rate(stage: &Stage, parts: Parts, batches: u64, connections: u64) 
         }
     }
     let elapsed = begun.elapsed().as_secs_f64();
-    scripts.iter().for_each(|script| drop(std::fs::remove_file(script)));
+    for script in &scripts {
+        std::fs::remove_file(script).map_err(Trouble::when("remove the rows for COPY"))?;
+    }
     #[expect(clippy::cast_precision_loss, reason = "no run writes 2⁵² rows")]
     let rows = (batches * BATCH) as f64;
     Ok(rows / elapsed)
 }
 
-fn write_script(stage: &Stage, parts: Parts, connection: u64, batches: u64, (begin, now): (u64, &str)) -> Outcome<PathBuf> {
+fn write_script(
+    stage: &Stage,
+    parts: Parts,
+    connection: u64,
+    batches: u64,
+    (epoch, now): (u64, &str),
+) -> Outcome<PathBuf> {
     let path = stage.scratch().join(format!("copy{connection}.sql"));
     let copy = format!("COPY {TABLE} ({COLUMNS}) FROM STDIN;\n");
     let users = stage.wanted.size.users;
@@ -99,7 +109,8 @@ fn write_script(stage: &Stage, parts: Parts, connection: u64, batches: u64, (beg
         }
         for row in 0..BATCH {
             // As wide as what the service gives and its callers send; no two alike, in this run of COPY or another.
-            let number = begin % 1_000_000_000_000 * 1_000_000 + connection * 10_000_000 + batch * BATCH + row;
+            let number =
+                epoch % 1_000_000_000_000 * 1_000_000 + connection * 10_000_000 + batch * BATCH + row;
             let user = NOBODY + 1 + number % users * 48_271 % users;
             let _infallible = writeln!(
                 text,

@@ -107,7 +107,8 @@ pub(crate) fn address(number: u64) -> String {
 pub(crate) fn fill(database: &Database, size: Size, cost: u32) -> Outcome {
     let hash = bcrypt::hash(PASSWORD, cost).map_err(Trouble::when("hash a password"))?;
     let admin = person_of_staff();
-    database.run("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'; SET work_mem = '256MB'")?;
+    database
+        .run("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'; SET work_mem = '256MB'")?;
     database.run(&format!(
         "INSERT INTO users (id, email, password_hash, role, email_verified, created_at, updated_at)
          VALUES ('{admin}', '{ADMIN}', '{hash}', 'admin', true, now() - interval '800 days', now())"
@@ -138,8 +139,9 @@ impl Filler<'_> {
     /// Writes so many rows of one kind.
     fn write(&self, what: &str, sql: &str, rows: u64) -> Outcome {
         let users = self.size.users;
-        let person =
-            format!("({NOBODY} + CASE WHEN n % 100 = 0 THEN 1 ELSE 1 + (n / 10) * 48271 % {users} END)::text");
+        let person = format!(
+            "({NOBODY} + CASE WHEN n % 100 = 0 THEN 1 ELSE 1 + (n / 10) * 48271 % {users} END)::text"
+        );
         let at = format!("now() - interval '365 days' * (1 - n / {rows}::float)");
         let sql = sql.replace("{person}", &person).replace("{at}", &at);
         let sql = sql.replace("{nobody}", &NOBODY.to_string()).replace("{hash}", self.hash);
@@ -148,8 +150,7 @@ impl Filler<'_> {
         let mut progress = Progress::begin(format!("{rows} {what}"), rows);
         for from in (1..=rows).step_by(usize::try_from(CHUNK).unwrap()) {
             let to = rows.min(from + CHUNK - 1);
-            self.database
-                .run(&sql.replace("{from}", &from.to_string()).replace("{to}", &to.to_string()))?;
+            self.database.run(&sql.replace("{from}", &from.to_string()).replace("{to}", &to.to_string()))?;
             progress.reached(to);
         }
         Ok(())

@@ -36,12 +36,15 @@ pub(crate) const SIZES: [Size; 4] = [
 pub(crate) const QUICK_SIZES: [Size; 2] =
     [Size { users: 10_000, rows: 100_000 }, Size { users: 20_000, rows: 300_000 }];
 
-/// What one line is at the sizes so far: the median, or why there is none.
+/// Of the times of one request at one size; or why there is none.
+pub(crate) type Median = Result<Duration, String>;
+
+/// What came of it at the sizes so far.
 #[derive(Debug, Default)]
 pub(crate) struct Growth {
     pub(crate) sizes: Vec<Size>,
     /// For each line and then each size.
-    pub(crate) medians: Vec<Vec<Result<Duration, String>>>,
+    pub(crate) medians: Vec<Vec<Median>>,
     /// What the figures of the service are not.
     pub(crate) disagreements: Vec<String>,
 }
@@ -87,15 +90,15 @@ impl Growth {
         }
         for (number, (line, medians)) in LINES.iter().zip(&self.medians).enumerate() {
             let mut row = [const { String::new() }; 8];
-            row[0] = line.name.to_owned();
+            line.name.clone_into(&mut row[0]);
             for (cell, median) in row[1..].iter_mut().zip(medians) {
                 *cell = median.as_ref().map_or_else(|_why| "FAILED".to_owned(), |time| millis(*time));
             }
             let since = LINES.iter().position(|other| Some(other.name) == line.bounded_by).unwrap_or(number);
             row[5] = self.ratio(number, since).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
             if let Some(budget) = self.bounded(number) {
+                budget.verdict().clone_into(&mut row[7]);
                 row[6] = budget.bound;
-                row[7] = if budget.met { "met" } else { "MISSED" }.to_owned();
             }
             rows.push(row);
         }
@@ -108,8 +111,8 @@ impl Growth {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let line = |(number, (line, medians)): (usize, (&Line, &Vec<Result<Duration, String>>))| {
-            let point = |(size, median): (&Size, &Result<Duration, String>)| {
+        let line = |(number, (line, medians)): (usize, (&Line, &Vec<Median>))| {
+            let point = |(size, median): (&Size, &Median)| {
                 let millis = median.as_ref().ok().map(|time| time.as_secs_f64() * 1e3);
                 json!({"users": size.users, "rows": size.rows, "millis": millis, "failure": median.as_ref().err()})
             };
@@ -124,14 +127,14 @@ impl Growth {
 /// `10 k`, `20 M`
 pub(crate) fn short(number: u64) -> String {
     match number {
-        1_000_000.. if number % 1_000_000 == 0 => format!("{} M", number / 1_000_000),
-        1_000.. if number % 1_000 == 0 => format!("{} k", number / 1_000),
+        1_000_000.. if number.is_multiple_of(1_000_000) => format!("{} M", number / 1_000_000),
+        1_000.. if number.is_multiple_of(1_000) => format!("{} k", number / 1_000),
         _ => number.to_string(),
     }
 }
 
 /// Asks the same again until the time is over, and at least so often: the median.
-fn repeat(address: &str, request: &[u8], at_least: u32, length: Duration) -> Outcome<Result<Duration, String>> {
+fn repeat(address: &str, request: &[u8], at_least: u32, length: Duration) -> Outcome<Median> {
     let phase = Phase::default();
     phase.count();
     let asks = Repeats { request: request.to_vec(), left: at_least, until: Instant::now() + length };

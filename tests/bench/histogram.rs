@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 /// Each power of two is parted into so many buckets.
-const PARTS: u64 = 64;
-/// `PARTS` is two to the power of this.
-const PARTS_BITS: u32 = PARTS.trailing_zeros();
+const PARTS: u64 = 1 << PARTS_BITS;
+const PARTS_BITS: u32 = 6;
 /// Of the largest duration that is told from a longer one: 2³⁶ µs, some nineteen hours.
 const LARGEST_BITS: u32 = 36;
-const BUCKETS: usize = ((LARGEST_BITS - PARTS_BITS + 2) as usize) * PARTS as usize;
+const BUCKETS: usize = (LARGEST_BITS as usize - PARTS_BITS as usize + 2) << PARTS_BITS;
 
 /// Counts durations by their length in microseconds.
 #[derive(Debug, Clone)]

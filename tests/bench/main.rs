@@ -7,7 +7,11 @@
 //! `answers` are bytes; `measure` is one measurement and `reference` and `copy` what it is held against; `paths` are what is measured;
 //! `row` and `table` are what is told; `growth` is how reads grow with what is there, and `chart` draws that.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "no part of the service: what breaks here breaks the run")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "no part of the service: what breaks here breaks the run"
+)]
 
 #[path = "../black_box/support"]
 mod black_box {
@@ -71,7 +75,7 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Outcome {
-    let mut postgres = Postgres::start(arguments.folder())?;
+    let mut postgres = Postgres::start(Arguments::folder())?;
     let mut report = Report::default();
     let parts = arguments.parts();
     if !parts.is_empty() {

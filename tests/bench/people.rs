@@ -39,7 +39,7 @@ pub(crate) struct SignsIn {
 impl SignsIn {
     /// Those once each.
     fn each(emails: &[String]) -> Self {
-        let emails = Box::new(emails.to_vec().into_iter());
+        let emails = Box::new(Vec::from(emails).into_iter());
         Self { emails, people: Vec::new(), keeps: true }
     }
 

@@ -69,7 +69,10 @@ impl Report {
         let of_rows = if self.rows.is_empty() {
             String::new()
         } else {
-            format!("{} people, {} rows of activity and as many of usage; ", wanted.size.users, wanted.size.rows)
+            format!(
+                "{} people, {} rows of activity and as many of usage; ",
+                wanted.size.users, wanted.size.rows
+            )
         };
         let settings: Vec<_> = self.postgres.iter().map(|(name, value)| format!("{name} {value}")).collect();
         format!(

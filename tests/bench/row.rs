@@ -22,6 +22,11 @@ impl Budget {
     pub(crate) fn at_most(bound: f64, figure: f64, unit: &str) -> Self {
         Self { bound: format!("≤ {bound}{unit}"), met: figure <= bound }
     }
+
+    /// For people.
+    pub(crate) fn verdict(&self) -> &'static str {
+        if self.met { "met" } else { "MISSED" }
+    }
 }
 
 /// A figure, and what it is to be held against.
@@ -94,7 +99,7 @@ impl Row {
 
 /// `12,345`, and digits behind the point where there are few before it.
 pub(crate) fn per_second(figure: f64) -> String {
-    let digits = if figure < 100.0 { 1 } else { 0 };
+    let digits = usize::from(figure < 100.0);
     let text = format!("{figure:.digits$}");
     let whole = text.split('.').next().unwrap_or_default().len();
     let mut grouped = String::new();

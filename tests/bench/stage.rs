@@ -64,7 +64,9 @@ impl Postgres {
         for program in ["pgbench", "psql"] {
             if !binaries.program(program).is_file() {
                 let there = binaries.folder().display();
-                return Err(Trouble::new(format!("there is no {program} in {there}, and the references need it")));
+                return Err(Trouble::new(format!(
+                    "there is no {program} in {there}, and the references need it"
+                )));
             }
         }
         let _of_a_run_that_was_killed = std::fs::remove_dir_all(&folder);

@@ -1,12 +1,25 @@
 //! The table for people.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::row::{Row, per_second};
 use crate::shared::columns::columns;
 
 const HEAD: [&str; 13] = [
-    "path", "conn.", "ours", "reference", "ratio", "p50", "p99", "server", "postgres", "memory", "load", "budget", "",
+    "path",
+    "conn.",
+    "ours",
+    "reference",
+    "ratio",
+    "p50",
+    "p99",
+    "server",
+    "postgres",
+    "memory",
+    "load",
+    "budget",
+    "",
 ];
 
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -32,7 +45,7 @@ pub(crate) fn notes(rows: &[Row]) -> String {
         let remark = Some(row.remark.clone()).filter(|remark| !remark.is_empty());
         let said: Vec<_> = [reference, remark, failures].into_iter().flatten().collect();
         if !said.is_empty() {
-            notes.push_str(&format!("{}: {}\n", row.path, said.join("; ")));
+            let _infallible = writeln!(notes, "{}: {}", row.path, said.join("; "));
         }
     }
     notes
@@ -43,9 +56,10 @@ fn cells(row: &Row) -> [String; HEAD.len()] {
     let time = |time: Option<Duration>| time.map(millis).unwrap_or_default();
     let cost = measured.and_then(|measured| measured.cost);
     let micros = |micros: Option<f64>| micros.map(|micros| format!("{micros:.0} µs")).unwrap_or_default();
-    let (bound, verdict) = row.budget.as_ref().map_or_else(Default::default, |budget| {
-        (budget.bound.clone(), if budget.met { "met" } else { "MISSED" }.to_owned())
-    });
+    let (bound, verdict) = row
+        .budget
+        .as_ref()
+        .map_or_else(Default::default, |budget| (budget.bound.clone(), budget.verdict().to_owned()));
     [
         row.path.clone(),
         measured.map(|measured| measured.connections.to_string()).unwrap_or_default(),

@@ -60,6 +60,9 @@ fn a_bucket_ends_less_than_two_in_a_hundred_behind_what_is_in_it() {
         histogram.record(took);
         histogram.record(Duration::from_hours(10));
         let median = histogram.quantile(0.5).unwrap();
-        assert!(median >= took && median.as_micros() <= took.as_micros() * 65 / 64 + 1, "{took:?}: {median:?}");
+        assert!(
+            median >= took && median.as_micros() <= took.as_micros() * 65 / 64 + 1,
+            "{took:?}: {median:?}"
+        );
     }
 }

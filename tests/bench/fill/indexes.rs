@@ -21,9 +21,8 @@ pub(super) fn take_away(database: &Database, tables: &[&str]) -> Outcome<TakenAw
     let quoted: Vec<_> = tables.iter().map(|table| format!("'{table}'::regclass")).collect();
     let of_tables = |query: &str| query.replace("{tables}", &format!("ARRAY[{}]", quoted.join(", ")));
     let (keys, indexes) = (of_tables(FOREIGN_KEYS), of_tables(INDEXES));
-    let drop_keys = format!(
-        "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) {keys}"
-    );
+    let drop_keys =
+        format!("SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) {keys}");
     let make_keys = format!(
         "SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) {keys}"
     );

@@ -132,15 +132,14 @@ impl<C: Caller> Connection<C> {
         let hoped = self.caller.hear(answer.status, body);
         let said = || format!("{} {}", answer.status, String::from_utf8_lossy(body));
         let step = if hoped { Step::Answered(now - since) } else { Step::Failed(said()) };
-        match pace {
-            Some(pace) => self.state = State::Resting(since + pace),
-            None => {
-                self.state = State::Resting(now);
-                // At once: whoever waits for a look at all connections waits for all of them.
-                if let Step::Failed(why) = self.ask(registry, now) {
-                    return Step::Failed(why);
-                }
-            }
+        if let Some(pace) = pace {
+            self.state = State::Resting(since + pace);
+            return step;
+        }
+        // At once: whoever waits for a look at all connections waits for all of them.
+        self.state = State::Resting(now);
+        if let Step::Failed(why) = self.ask(registry, now) {
+            return Step::Failed(why);
         }
         step
     }

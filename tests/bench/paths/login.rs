@@ -24,9 +24,12 @@ pub(crate) fn run(stage: &Stage, plan: Plan) -> Outcome<Row> {
     };
     let what = "cores ÷ time of one verification";
     let callers = callers(stage, plan.connections);
-    let (measured, reference) = between(what, reference, || {
-        Ok(measure(stage, "login: POST /v1/auth/login", callers, None, plan)?.0)
-    })?;
+    let (measured, reference) =
+        between(
+            what,
+            reference,
+            || Ok(measure(stage, "login: POST /v1/auth/login", callers, None, plan)?.0),
+        )?;
     Ok(Row::rate("login", "/s", 1.0, measured).against(reference, Some(SHARE)))
 }
 
