@@ -15,18 +15,18 @@ const FRAME: Frame = Frame { left: 70.0, right: 600.0, top: 50.0, bottom: 330.0 
 /// Where the legend begins, and how far its lines are apart.
 const LEGEND: (f64, f64) = (630.0, 24.0);
 
+/// Colours as plain values: not every program that shows pictures knows variables.
 const STYLE: &str = "
-    svg { --paper: #ffffff; --ink: #1f2328; --faint: #8c959f; --grid: #d8dee4;
-        --k0: #0969da; --k1: #bc4c00; --k2: #1a7f37; --k3: #8250df; --k4: #bf3989; }
+    text { fill: #1f2328; font: 13px system-ui, sans-serif; } .title { font-weight: 600; font-size: 15px; }
+    .tick { fill: #6e7781; font-size: 12px; } path { fill: none; stroke-width: 2; } circle { fill: #ffffff; stroke-width: 2; }
+    .paper { fill: #ffffff; } path.grid { stroke: #d8dee4; stroke-width: 1; }
+    .k0 { stroke: #0969da; } .k1 { stroke: #bc4c00; } .k2 { stroke: #1a7f37; } .k3 { stroke: #8250df; } .k4 { stroke: #bf3989; }
+    .d1 { stroke-dasharray: 7 4; } .d2 { stroke-dasharray: 2 4; }
     @media (prefers-color-scheme: dark) {
-        svg { --paper: #0d1117; --ink: #e6edf3; --faint: #8d96a0; --grid: #30363d;
-            --k0: #58a6ff; --k1: #f0883e; --k2: #3fb950; --k3: #bc8cff; --k4: #f778ba; }
-    }
-    .paper { fill: var(--paper); } text { fill: var(--ink); font: 13px system-ui, sans-serif; }
-    .title { font-weight: 600; font-size: 15px; } .tick { fill: var(--faint); font-size: 12px; }
-    .grid { stroke: var(--grid); stroke-width: 1; } path { fill: none; stroke-width: 2; }
-    .k0 { stroke: var(--k0); } .k1 { stroke: var(--k1); } .k2 { stroke: var(--k2); } .k3 { stroke: var(--k3); } .k4 { stroke: var(--k4); }
-    circle { fill: var(--paper); stroke-width: 2; } .d1 { stroke-dasharray: 7 4; } .d2 { stroke-dasharray: 2 4; }";
+        text { fill: #e6edf3; } .tick { fill: #8d96a0; } circle { fill: #0d1117; }
+        .paper { fill: #0d1117; } path.grid { stroke: #30363d; }
+        .k0 { stroke: #58a6ff; } .k1 { stroke: #f0883e; } .k2 { stroke: #3fb950; } .k3 { stroke: #bc8cff; } .k4 { stroke: #f778ba; }
+    }";
 
 /// Draws it there.
 pub(crate) fn write(growth: &Growth, path: &Path) -> Outcome {

@@ -35,6 +35,7 @@ mod database;
 mod fill;
 mod growth;
 mod histogram;
+mod interrupt;
 mod load;
 mod measure;
 mod paths;

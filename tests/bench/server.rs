@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::interrupt;
 use crate::plain;
 use crate::trouble::{Outcome, Trouble};
 
@@ -50,6 +51,7 @@ impl Server {
         let mut command = command(settings);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let child = command.spawn().map_err(trouble("run"))?;
+        interrupt::begun(child.id().cast_signed());
         let mut server = Self { child, address: String::new(), start: Duration::ZERO };
         server.address = server.listens(&log, begun)?;
         while !plain::get(&server.address, "/health/ready", "").is_ok_and(|answer| answer.status == 200) {
@@ -93,6 +95,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _already_dead = self.child.kill();
         let _status = self.child.wait();
+        interrupt::ended(self.pid());
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use subtle_local_postgres::{Binaries, Cluster, Durability, Options};
+use subtle_local_postgres::{Binaries, Cluster, Durability, Options, Stopped};
 
 use crate::cpu::{Memory, Meter, memory};
 use crate::database::Database;
 use crate::fill::{self, Size};
+use crate::interrupt;
 use crate::people::{Person, sign_in};
 use crate::plain::{self, expect};
 use crate::progress::note;
@@ -69,10 +70,17 @@ impl Postgres {
                 )));
             }
         }
-        let _of_a_run_that_was_killed = std::fs::remove_dir_all(&folder);
-        let mut options = Options::new(folder.join("postgres"), Durability::Durable);
+        let dir = folder.join("postgres");
+        // One that a run left behind that was killed.
+        if subtle_local_postgres::stop(&dir)? == Stopped::Later {
+            return Err(Trouble::new(format!("another run is under way in {}", folder.display())));
+        }
+        let _perhaps_never_made = std::fs::remove_dir_all(&folder);
+        interrupt::watch(&folder)?;
+        let mut options = Options::new(dir, Durability::Durable);
         options.max_connections = MAX_CONNECTIONS;
         let cluster = Cluster::start(&options)?;
+        interrupt::begun(cluster.pid());
         Ok(Self { pid: cluster.pid(), cluster: Some(cluster), folder, made: 0 })
     }
 
