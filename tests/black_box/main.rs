@@ -10,6 +10,7 @@ mod activity;
 mod admin;
 mod audit;
 mod authorization;
+mod bench;
 mod bridge;
 mod deadlines;
 mod delivery;
