@@ -10,7 +10,7 @@ use crate::support::{Answer, EventStream, OwnCluster, Person, TestApp, eventuall
 mod documents;
 mod scrape;
 
-use scrape::Scrape;
+pub(crate) use scrape::Scrape;
 
 /// Well under the two seconds after which a request gives up waiting for a connection.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -14,6 +14,12 @@ mod black_box {
     pub(crate) mod support;
 }
 
+#[path = "../shared"]
+mod shared {
+    pub(crate) mod columns;
+    pub(crate) mod machine;
+}
+
 mod clients;
 mod disk;
 mod faults;
@@ -41,6 +47,7 @@ use load::Load;
 use pace::Pace;
 use report::{End, Row, seconds};
 use samples::Tally;
+use shared::machine;
 use stage::Stage;
 use support::Random;
 
@@ -167,14 +174,8 @@ async fn watch(fault: Fault, pace: Pace, stage: &mut Stage, load: &Load) -> End 
         unknown: glance.unknown,
         lost: damage.lost.len(),
         doubled: damage.doubled.len(),
-        machine: machine_load(),
+        machine: machine::load(),
         remark,
         broken,
     }))
-}
-
-/// The average of the last minute, where the machine tells it.
-fn machine_load() -> String {
-    let told = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    told.split(' ').next().filter(|told| !told.is_empty()).unwrap_or("?").to_owned()
 }

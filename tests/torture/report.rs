@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::samples::Tally;
+use crate::shared::columns::columns;
 
 /// How one fault went.
 #[derive(Debug)]
@@ -48,17 +49,7 @@ const HEAD: [&str; 13] = [
 pub(crate) fn table(ends: &[End]) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(ends.iter().map(cells));
-    let mut widths = [0; HEAD.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let line = |row: &[String; HEAD.len()]| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    columns(&rows)
 }
 
 fn cells(end: &End) -> [String; HEAD.len()] {

@@ -3,9 +3,10 @@
 //! It does not link the service: what that can do (migrate, serve, print its document) is asked of the program `subtle`, built
 //! first. So a chore starts in seconds, and `schema` works while the service does not compile.
 //!
-//! In reading order: `setup`, `ci`, `dev`, `db`, `torture`, `schema` and `openapi` are the commands; `service`, `psql`, `process`, `generated`,
+//! In reading order: `setup`, `ci`, `dev`, `db`, `torture`, `bench`, `schema` and `openapi` are the commands; `service`, `psql`, `process`, `generated`,
 //! `table` and `workspace` are what they share; `failure` is how they end early.
 
+mod bench;
 mod ci;
 mod db;
 mod dev;
@@ -60,6 +61,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measures how fast the service is, beside what limits it: the statements by themselves, COPY, bcrypt
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// `--quick`, `--only PATHS`, `--json FILE`, `--growth`; `--help` tells more
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Writes crates/persistence/src/schema.rs from the migrations
     Schema {
         /// Only tells whether it would change
@@ -84,6 +92,7 @@ fn main() -> ExitCode {
         Chore::Dev { arguments } => dev::dev(&arguments),
         Chore::Db(task) => db::db(task),
         Chore::Torture { arguments } => torture::torture(&arguments),
+        Chore::Bench { arguments } => bench::bench(&arguments),
         Chore::Schema { check } => schema::schema(generated::Mode::new(check)),
         Chore::Openapi { check, test_build } => {
             openapi::openapi(generated::Mode::new(check), service::Build::new(test_build))

@@ -130,6 +130,7 @@ fn cors(settings: &Settings) -> Cors {
         .allowed_header("x-request-id")
         .allowed_header("idempotency-key")
         .allowed_header("last-event-id")
+        .allowed_header("traceparent")
         .expose_headers(["x-request-id", "retry-after"])
         .block_on_origin_mismatch(false)
         .max_age(600);

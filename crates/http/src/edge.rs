@@ -14,12 +14,13 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 use futures_util::FutureExt;
 use subtle_application::Ports;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::connection::Progress;
 use crate::metrics::Metrics;
 use crate::problem::ApiError;
 use crate::server::Readiness;
+use crate::traces;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,12 +53,16 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     let counted =
         metrics.map(|metrics| Metrics::begin(metrics, request.method(), request.match_info().as_str()));
     let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
+    let trace =
+        counted.as_ref().map_or_else(Span::none, |counted| traces::begin(request.headers(), counted, &id));
+    let span =
+        tracing::info_span!(parent: &trace, "request", id, method = %request.method(), path = request.path());
     // As GET, without the body, which the connection leaves out by itself (RFC 9110, 9.3.2).
     let is_head = *request.method() == Method::HEAD;
     if is_head {
         request.head_mut().method = Method::GET;
     }
+    let answering = trace.clone();
     async move {
         let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
         if let Some(progress) = progress {
@@ -84,6 +89,7 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         let status = answer
             .as_ref()
             .map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
+        traces::answered(&answering, status, problem);
         if let Some(counted) = counted {
             counted.answered(status, problem);
         }
@@ -101,6 +107,7 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         Ok(response)
     }
     .instrument(span)
+    .instrument(trace)
     .await
 }
 

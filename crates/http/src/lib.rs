@@ -4,8 +4,8 @@
 //! (RFC 9457), whoever raised them. No body is read but through [`request`], which bounds its size and its time.
 //!
 //! In reading order: [`settings`] and [`server`]; `connection` closes what its client does not finish; `app` puts the routes
-//! together, `edge` is what every request passes; `paths` knows the routes and `metrics` counts what is asked of them; `request` takes requests apart; `problem` is every error there is; `routes` has
-//! a file per resource.
+//! together, `edge` is what every request passes; `paths` knows the routes, `metrics` counts what is asked of them and `traces` tells of
+//! each; `request` takes requests apart; `problem` is every error there is; `routes` has a file per resource.
 
 mod app;
 mod connection;
@@ -19,6 +19,7 @@ mod request;
 mod routes;
 pub mod server;
 pub mod settings;
+mod traces;
 mod turns;
 
 pub use document::openapi_document;

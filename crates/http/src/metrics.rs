@@ -119,7 +119,7 @@ impl Metrics {
     fn write_requests(&self, to: &mut Exposition) {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
         let named = requests.iter().map(|(kind, times)| {
-            let method = kind.method.and_then(|place| METHODS.get(place)).map_or("other", Method::as_str);
+            let method = method_text(kind.method).unwrap_or("other");
             let route = kind.route.and_then(|route| self.paths.text(route)).unwrap_or("unmatched");
             (method, route, kind.status.to_string(), times)
         });
@@ -136,6 +136,10 @@ impl Metrics {
     }
 }
 
+fn method_text(method: Option<usize>) -> Option<&'static str> {
+    method.and_then(|place| METHODS.get(place)).map(Method::as_str)
+}
+
 /// A request that is being worked on.
 pub(crate) struct InFlight {
     metrics: Data<Metrics>,
@@ -145,6 +149,16 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
+    /// Its method; `None` if it is none that is told apart.
+    pub(crate) fn method(&self) -> Option<&'static str> {
+        method_text(self.method)
+    }
+
+    /// The template of its route; `None` if there is none.
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.route.and_then(|route| self.metrics.paths.text(route))
+    }
+
     /// It was answered, perhaps with the problem of that name.
     pub(crate) fn answered(self, status: StatusCode, problem: Option<&'static str>) {
         let kind = Kind { route: self.route, method: self.method, status: status.as_u16() };

@@ -1,22 +1,30 @@
 //! Questions that arrive together are put together: one statement for many callers, each of whom gets an answer of their own.
 //!
 //! A round trip costs the driver and PostgreSQL several times what the row costs that it brings. Nobody waits for company: a
-//! question that finds a free turn is put at once, and what arrives meanwhile goes with the next. So a quiet server answers as
+//! question that finds none under way is put at once, and what arrives meanwhile goes with the next. So a quiet server answers as
 //! before, and a busy one with ever fewer statements.
 
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use subtle_domain::ports::StoreError;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::pool::Database;
 use crate::refusal::Shared;
+use crate::traces::TARGET;
 
-/// How many statements are under way at once: while one waits for the database, another gathers.
-const TURNS: usize = 2;
+/// How many statements are under way at once at most. One is enough as long as it comes back soon, and leaves the most to go together.
+const TURNS: usize = 4;
+/// How many questions wait for the one that is under way before another one goes,
+const CROWD: usize = 32;
+/// and how long: it may be on a connection that answers no more.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// How many questions are put by one statement at most.
 const TOGETHER: usize = 256;
 
@@ -37,6 +45,8 @@ struct Desk<Q, A> {
 struct State<Q, A> {
     waiting: Vec<Waiting<Q, A>>,
     turns: usize,
+    /// When the last statement was sent.
+    sent: Instant,
 }
 
 struct Waiting<Q, A> {
@@ -52,7 +62,7 @@ struct Unanswered;
 impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Puts questions to `database` by `statement`.
     pub(crate) fn new(database: Database, statement: Statement<Q, A>) -> Self {
-        let state = Mutex::new(State { waiting: Vec::new(), turns: 0 });
+        let state = Mutex::new(State { waiting: Vec::new(), turns: 0, sent: Instant::now() });
         Self { shared: Arc::new(Desk { database, statement, state }) }
     }
 
@@ -64,7 +74,18 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
             self.shared.database.runtime().spawn(turn.run());
         }
         let answered = async { answered.await.unwrap_or_else(|_dropped| Err(unanswered())) };
-        self.shared.database.in_time(answered).await
+        let span = tracing::debug_span!(
+            target: TARGET,
+            "statement of several",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            db.system.name = "postgresql",
+        );
+        let outcome = self.shared.database.in_time(answered).instrument(span.clone()).await;
+        if outcome.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        outcome
     }
 }
 
@@ -81,9 +102,13 @@ impl<Q, A> Desk<Q, A> {
     fn leave(&self, question: Waiting<Q, A>) -> bool {
         let mut state = self.state();
         state.waiting.push(question);
-        let is_free = state.turns < TURNS;
-        state.turns += usize::from(is_free);
-        is_free
+        let has_a_turn = match state.turns {
+            0 => true,
+            TURNS.. => false,
+            _ => state.waiting.len() >= CROWD || state.sent.elapsed() >= PATIENCE,
+        };
+        state.turns += usize::from(has_a_turn);
+        has_a_turn
     }
 }
 
@@ -150,6 +175,7 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Turn<Q, A> {
             self.is_over = true;
             return None;
         }
+        state.sent = Instant::now();
         let rest = state.waiting.len().min(TOGETHER);
         let rest = state.waiting.split_off(rest);
         Some(mem::replace(&mut state.waiting, rest))

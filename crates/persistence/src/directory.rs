@@ -6,6 +6,7 @@
 mod counts;
 mod list;
 mod stats;
+mod totals;
 
 use async_trait::async_trait;
 use diesel::prelude::*;

@@ -140,7 +140,10 @@ macro_rules! statement {
                 let mut lease = database.lease().await?;
                 let patience = lease.patience();
                 let $connection = lease.connection().map_err($crate::error::store_error)?;
-                let outcome = tokio::time::timeout(patience, $query).await.ok();
+                let span = statement_span!();
+                let answer = tokio::time::timeout(patience, $query);
+                let outcome = tracing::Instrument::instrument(answer, span.clone()).await.ok();
+                $crate::traces::ended(&span, outcome.as_ref());
                 if let Some(done) = tries.conclude(lease, outcome) {
                     break done;
                 }

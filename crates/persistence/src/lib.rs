@@ -4,8 +4,9 @@
 //! by row counts. Times and identifiers come from the caller; nothing here reads a clock or draws a random number.
 //!
 //! In reading order: [`options`] says which database and with how much patience, [`pool`] hands out connections, `lease` and
-//! `error` judge what goes wrong, `unit_of_work` is the transaction, `scope` the role of one person, `batcher` puts questions that
-//! arrive together into one statement; `accounts`, `users`, `sessions`, `bridges`, `sync`, `usage`,
+//! `error` judge what goes wrong, `traces` tells how long it took, `unit_of_work` is the transaction, `scope` the role of one person,
+//! `batcher` puts questions that arrive together into one statement, `prepared` keeps plans; `accounts`, `users`, `sessions`, `bridges`,
+//! `sync`, `usage`,
 //! `billing`, `service_keys`, `idempotency`, `one_time`, `outbox`, `timelines`, `notes`, `audit`, `audit_trail`, `throttle`, `health`, `inspection`,
 //! `directory`, `activity`, `imports` and `revocations` implement the ports; `supabase` reads another service's accounts; `cleaner`
 //! takes away what is long dead; `backlog` tells what waits to be done; `encryption` keeps some values encrypted; [`migrations`] brings a
@@ -15,6 +16,8 @@ mod error;
 pub mod options;
 pub mod pool;
 mod prepared;
+#[macro_use]
+mod traces;
 #[macro_use]
 mod lease;
 mod schema;

@@ -22,10 +22,12 @@ use subtle_metrics::{Counter, Histogram};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::NoTls;
+use tracing::Instrument as _;
 
 use crate::encryption::NoKeys;
 use crate::lease::Lease;
 use crate::options::PoolOptions;
+use crate::traces::TARGET;
 
 /// How much longer than its limits the server is given to say that they are reached. After that it counts as mute.
 const MUTE: Duration = Duration::from_millis(500);
@@ -249,7 +251,8 @@ impl Database {
     /// A connection from the pool, for one statement or one transaction.
     pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
         let asked = Instant::now();
-        let got = self.pool.get().await;
+        let span = tracing::debug_span!(target: TARGET, "connection", otel.kind = "client");
+        let got = self.pool.get().instrument(span).await;
         self.waits.note(asked.elapsed(), &got);
         match got {
             Ok(object) => Ok(Lease::new(object, self.pool.manager().options.statement + MUTE)),

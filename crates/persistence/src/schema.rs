@@ -235,6 +235,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage_counts (id) {
+        id -> Int8,
+        events -> Int8,
+    }
+}
+
+diesel::table! {
     usage_daily (user_id, day, feature_type) {
         user_id -> Text,
         day -> Date,
@@ -268,6 +275,16 @@ diesel::table! {
         action -> Text,
         data -> Nullable<Jsonb>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_counts (id) {
+        id -> Int8,
+        day -> Date,
+        subscription_tier -> Text,
+        role -> Text,
+        accounts -> Int8,
     }
 }
 
@@ -351,9 +368,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     sync_logs,
     sync_places,
+    usage_counts,
     usage_daily,
     usage_reservations,
     user_activity,
+    user_counts,
     user_quotas,
     user_usage_metrics,
     users,

@@ -16,10 +16,12 @@ use subtle_domain::ports::{
     ThrottleRepository, UnitOfWork, UsageRepository, UserRepository,
 };
 use tokio::time::timeout;
+use tracing::{Instrument as _, Span};
 
 use crate::error::{Fault, store_error};
 use crate::lease::{Lease, Repeat, Tries};
 use crate::pool::{Database, Mute};
+use crate::traces::TARGET;
 
 /// Each statement sees what was committed before it, whatever the database's default is: what is read under a lock must be newer than
 /// the lock.
@@ -49,6 +51,7 @@ impl PgStore {
 
     /// Begins a transaction with this statement.
     pub(crate) async fn open(&self, begin: &'static str) -> Result<PgUnitOfWork, StoreError> {
+        let span = tracing::debug_span!(target: TARGET, "transaction", otel.kind = "client", db.system.name = "postgresql");
         let leased = async {
             let mut tries = Tries::new(Repeat::Harmless);
             loop {
@@ -64,8 +67,8 @@ impl PgStore {
                 }
             }
         };
-        let lease = self.database.in_time(leased).await?;
-        Ok(PgUnitOfWork { patience: lease.patience(), lease, store: self.clone(), failed: false })
+        let lease = self.database.in_time(leased.instrument(span.clone())).await?;
+        Ok(PgUnitOfWork { patience: lease.patience(), lease, store: self.clone(), span, failed: false })
     }
 }
 
@@ -86,6 +89,8 @@ pub(crate) struct PgUnitOfWork {
     lease: Lease,
     /// Whose it is.
     store: PgStore,
+    /// Lasts as long as it does.
+    span: Span,
     patience: Duration,
     /// After a failed statement PostgreSQL answers COMMIT with a rollback and no error.
     failed: bool,
@@ -122,6 +127,10 @@ impl PgUnitOfWork {
         self.store.database.protects_rows()
     }
 
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Remembers how a statement ended; no outcome is a server that did not answer.
     pub(crate) fn conclude<T>(&mut self, outcome: Option<QueryResult<T>>) -> Result<T, StoreError> {
         let error = match outcome {
@@ -144,7 +153,8 @@ impl PgUnitOfWork {
     async fn end(mut self: Box<Self>, with: &str) -> Result<(), StoreError> {
         let patience = self.patience();
         let connection = self.lease.connection().map_err(store_error)?;
-        let outcome = timeout(patience, connection.batch_execute(with)).await.ok();
+        let span = tracing::debug_span!(target: TARGET, parent: &self.span, "end of transaction", otel.kind = "client");
+        let outcome = timeout(patience, connection.batch_execute(with)).instrument(span).await.ok();
         self.conclude(outcome)?;
         self.lease.give_back();
         Ok(())
@@ -156,8 +166,11 @@ macro_rules! step {
     ($unit:expr, $connection:ident => $query:expr) => {{
         let unit: &mut $crate::unit_of_work::PgUnitOfWork = $unit;
         let patience = unit.patience();
+        let span = statement_span!(unit.span());
         let $connection = unit.connection()?;
-        let outcome = tokio::time::timeout(patience, $query).await.ok();
+        let answer = tokio::time::timeout(patience, $query);
+        let outcome = tracing::Instrument::instrument(answer, span.clone()).await.ok();
+        $crate::traces::ended(&span, outcome.as_ref());
         unit.conclude(outcome)
     }};
 }

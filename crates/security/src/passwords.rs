@@ -9,12 +9,16 @@ use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
 use subtle_domain::ports::{HasherBusy, PasswordHasher};
 use subtle_domain::throttle::RetryAfter;
 use subtle_metrics::Histogram;
+use tracing::Instrument as _;
 
 mod rounds;
 mod workers;
 
 use rounds::Bcrypt;
 use workers::{Full, Workers};
+
+/// What is opened with this target is exported if traces are, and never logged.
+const TRACES: &str = "traces";
 
 /// How much work a hash is, and how many are worked on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +116,9 @@ impl BcryptHasher {
         let bcrypt = Arc::clone(&self.bcrypt);
         let answer =
             self.workers.submit(move || work(&bcrypt)).map_err(|Full { drained_in }| busy(drained_in))?;
+        let span = tracing::debug_span!(target: TRACES, "bcrypt");
         // No answer: the work panicked, which its thread has logged.
-        answer.await.or(Err(busy(Duration::ZERO)))
+        answer.instrument(span).await.or(Err(busy(Duration::ZERO)))
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! In reading order: `cli` is what may be typed, `settings` what may be chosen; `database`, `secrets` and `encryption` find what is
 //! needed to start, `wiring` puts it together; `serve`, `migrate`, `create_admin`, `import`, `backup`, `doctor`, `health`,
-//! `encryption` and `audit` are the commands; `logging` and `failure` are how
+//! `encryption` and `audit` are the commands; `logging`, `traces` and `failure` are how
 //! it tells of itself.
 
 mod audit;
@@ -23,6 +23,7 @@ mod migrate;
 mod secrets;
 mod serve;
 mod settings;
+mod traces;
 mod wiring;
 
 use std::env;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use cli::{Invocation, Reading, Task};
 use failure::Failure;
 use settings::{Given, Settings};
+use traces::Traces;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -55,9 +57,12 @@ fn run(
     let environment: Vec<_> = environment.into_iter().collect();
     let settings =
         Settings::read(&Given::gather(invocation.flags, invocation.config, environment.iter().cloned())?)?;
-    logging::start(&settings);
+    // What a command does is nobody's request.
+    let endpoint = settings.otlp_endpoint.clone().filter(|_| matches!(invocation.task, Task::Serve));
+    let (collector, traces) = endpoint.map(|to| Traces::new(to, settings.traces_ratio)).unzip();
+    logging::start(&settings, collector);
     match invocation.task {
-        Task::Serve => serve::serve(&settings),
+        Task::Serve => serve::serve(&settings, traces),
         Task::Migrate(what) => migrate::migrate(&settings, &what),
         Task::CreateAdmin { email } => create_admin::create_admin(&settings, &email),
         Task::Backup(task) => backup::backup(&settings, &task),

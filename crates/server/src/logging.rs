@@ -6,11 +6,14 @@ mod lines;
 use std::io::{IsTerminal as _, stderr};
 use std::panic;
 
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use crate::settings::{LogFormat, Settings};
+use crate::traces::{Collector, TARGET};
 use fields::SpanFields;
 use lines::{Lines, Style};
 
@@ -18,14 +21,23 @@ use lines::{Lines, Style};
 /// an error. The setting may say otherwise.
 const LIBRARIES: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 
-/// Starts to log, as the settings say. A second start in a process changes nothing.
-pub(crate) fn start(settings: &Settings) {
-    let lines = fmt::layer()
-        .with_writer(stderr)
-        .event_format(Lines::new(style(settings.log_format)))
-        .fmt_fields(SpanFields);
-    let filter = EnvFilter::new(format!("{LIBRARIES},{}", settings.log));
-    let _already_started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+/// Starts to log, as the settings say, and to trace if there is a collector. A second start in a process changes nothing.
+pub(crate) fn start(settings: &Settings, collector: Option<Collector>) {
+    // The traces' spans of requests lend lines an identifier; what they tell beside it is not for the log. What nobody collects is
+    // not even made.
+    let traces = if collector.is_some() { "info" } else { "off" };
+    let filter = EnvFilter::new(format!("{LIBRARIES},{},{TARGET}={traces}", settings.log));
+    let _already_started = match collector {
+        Some(collector) => {
+            registry().with(collector.layer()).with(lines(settings).with_filter(filter)).try_init()
+        }
+        None => registry().with(filter).with(lines(settings)).try_init(),
+    };
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(settings: &Settings) -> impl Layer<S> {
+    let format = Lines::new(style(settings.log_format));
+    fmt::layer().with_writer(stderr).event_format(format).fmt_fields(SpanFields)
 }
 
 fn style(format: LogFormat) -> Style {

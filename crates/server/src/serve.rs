@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use crate::database::Home;
 use crate::failure::Failure;
 use crate::settings::{DatabaseUrl, Settings};
+use crate::traces::{Exporting, Traces};
 use crate::{encryption, logging, secrets, wiring};
 use metrics::Watched;
 pub(crate) use post::PostError;
@@ -52,9 +53,10 @@ struct Running {
     cleaning: Cleaning,
     reencryption: Reencryption,
     post: Post,
+    traces: Option<Exporting>,
 }
 
-pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
+pub(crate) fn serve(settings: &Settings, traces: Option<Traces>) -> Result<(), Failure> {
     logging::report_panics();
     let stationery = Stationery::find(settings)?;
     let local = settings.database_url.as_ref().is_none_or(DatabaseUrl::is_local);
@@ -63,7 +65,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     // Before the private PostgreSQL starts: a signal that came between would leave it behind.
     let signals = runtime.block_on(async { Signals::new() }).map_err(Failure::Signals)?;
     let home = Home::open(settings)?;
-    let outcome = runtime.block_on(run(settings, &home, &secrets, stationery, signals));
+    let outcome = runtime.block_on(run(settings, &home, &secrets, stationery, traces, signals));
     // While the runtime still hears signals: a second one ends this too.
     let closed = home.close();
     runtime.shutdown_timeout(LAST_WORDS);
@@ -78,13 +80,15 @@ async fn run(
     home: &Home,
     secrets: &MasterSecrets,
     stationery: Stationery,
+    traces: Option<Traces>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let running = tokio::select! {
-        running = start(settings, home, secrets, stationery) => running?,
+        running = start(settings, home, secrets, stationery, traces) => running?,
         _ = signals.next() => return Ok(()),
     };
-    let Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post } = running;
+    let Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post, traces } =
+        running;
     let stop = async {
         let signal = signals.next().await;
         readiness.stop();
@@ -96,7 +100,12 @@ async fn run(
         }
     };
     let served = server.run(stop).await.map_err(Failure::Server);
-    let ((), written) = tokio::join!(post.close(), timeout(LAST_ENTRIES, usage.close()));
+    let last_traces = async {
+        if let Some(traces) = traces {
+            traces.close().await;
+        }
+    };
+    let ((), (), written) = tokio::join!(post.close(), last_traces, timeout(LAST_ENTRIES, usage.close()));
     if written.is_err() {
         tracing::warn!("the last usage could not be written in time; those who sent it were not answered");
     }
@@ -115,6 +124,7 @@ async fn start(
     home: &Home,
     secrets: &MasterSecrets,
     stationery: Stationery,
+    traces: Option<Traces>,
 ) -> Result<Running, Failure> {
     let mut options = home.options()?;
     let applied = migrations::migrate_at(options.clone(), announce::grants).await?;
@@ -148,6 +158,7 @@ async fn start(
         feed: feed.status(),
         revocations: wired.revocations,
         letters: Arc::clone(&letters),
+        spans: traces.as_ref().map(Traces::outcomes).unwrap_or_default(),
     };
     let gauges = Gauges::new(move |exposition| watched.write(exposition));
     let server = Server::bind(wired.ports, delivery(settings), readiness.clone(), gauges)
@@ -158,7 +169,8 @@ async fn start(
     let is_new = !applied.is_empty() && announce::are_all(&applied, home.url()).await?;
     announce::address(server.address(), settings, home, is_new);
     let (activity, usage) = (wired.activity, wired.usage);
-    Ok(Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post })
+    let traces = traces.map(Exporting::start);
+    Ok(Running { server, readiness, feed, activity, usage, sealing, cleaning, reencryption, post, traces })
 }
 
 fn delivery(settings: &Settings) -> subtle_http::Settings {

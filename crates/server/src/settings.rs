@@ -15,12 +15,13 @@ use subtle_http::IpNetwork;
 use subtle_mail::Sender;
 use subtle_security::{EncryptionKeys, MasterSecrets};
 
+use crate::traces::{Endpoint, Ratio};
 pub(crate) use given::{FILE_VARIABLE, Given, SettingError};
 pub(crate) use parse::LogFormat;
 use parse::{
-    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, encryption_keys, list,
-    log_directive, log_format, network, origin, path, quota, rate, secrets, sender, size, smtp_url, switch,
-    time, unless, web_url, word,
+    DAY, MILLISECOND, MINUTE, SECOND, address, cores, count, database_url, encryption_keys, endpoint, list,
+    log_directive, log_format, network, origin, path, quota, rate, ratio, secrets, sender, size, smtp_url,
+    switch, time, unless, web_url, word,
 };
 pub(crate) use places::{DatabaseUrl, SmtpUrl};
 
@@ -216,6 +217,12 @@ settings! {
             "What is logged: a level, or by module: info,subtle_http=debug", log_directive;
         Open log_format: LogFormat = "auto", "auto|json|text",
             "auto is text on a terminal, else one JSON object a line", log_format;
+    }
+    "Traces" {
+        Hidden otlp_endpoint: Option<Endpoint> = "none", "URL",
+            "OpenTelemetry collector that traces are sent to, by OTLP over HTTP: http://127.0.0.1:4318", unless("none", endpoint);
+        Open traces_ratio: Ratio = "1", "0..1",
+            "Share of requests that are traced; callers who send a traceparent decide by themselves", ratio;
     }
 }
 

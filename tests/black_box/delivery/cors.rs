@@ -32,7 +32,7 @@ async fn the_pages_of_a_configured_origin_may_call_and_no_others() {
     let ada = app.person().await;
     for origin in [APP, other] {
         for method in ["GET", "POST", "PATCH", "DELETE"] {
-            let headers = "authorization,content-type,x-request-id,idempotency-key";
+            let headers = "authorization,content-type,x-request-id,idempotency-key,traceparent";
             let answer = preflight(&app, origin, method, headers).await.expect(200);
             assert_eq!(answer.header("access-control-allow-origin"), origin);
             assert!(answer.header("access-control-allow-methods").contains(method));

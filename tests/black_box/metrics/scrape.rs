@@ -3,12 +3,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::support::TestApp;
 
 /// What a server told of itself.
-pub(super) struct Scrape {
-    pub(super) text: String,
+pub(crate) struct Scrape {
+    pub(crate) text: String,
 }
 
 impl Scrape {
-    pub(super) async fn of(app: &TestApp) -> Self {
+    pub(crate) async fn of(app: &TestApp) -> Self {
         Self { text: app.get("/metrics").await.expect(200).text }
     }
 
@@ -18,22 +18,22 @@ impl Scrape {
         samples.map(|line| line.rsplit_once(' ').unwrap())
     }
 
-    pub(super) fn find(&self, sample: &str) -> Option<&str> {
+    pub(crate) fn find(&self, sample: &str) -> Option<&str> {
         self.values().find(|(name, _)| *name == sample).map(|(_, value)| value)
     }
 
     /// A whole number; 0 where there is no such sample.
-    pub(super) fn number(&self, sample: &str) -> i64 {
+    pub(crate) fn number(&self, sample: &str) -> i64 {
         self.find(sample).map_or(0, |value| value.parse().unwrap())
     }
 
     /// The samples that there are.
-    pub(super) fn samples(&self) -> BTreeSet<String> {
+    pub(crate) fn samples(&self) -> BTreeSet<String> {
         self.values().map(|(sample, _)| sample.to_owned()).collect()
     }
 
     /// The metrics with their types.
-    pub(super) fn types(&self) -> BTreeMap<String, String> {
+    pub(crate) fn types(&self) -> BTreeMap<String, String> {
         let lines = self.text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         lines
             .filter_map(|line| line.split_once(' '))
@@ -42,7 +42,7 @@ impl Scrape {
     }
 
     /// The labels that samples of a metric have.
-    pub(super) fn labels(&self, metric: &str) -> BTreeSet<String> {
+    pub(crate) fn labels(&self, metric: &str) -> BTreeSet<String> {
         let of_it = |sample: &&str| {
             let name = sample.split('{').next().unwrap();
             ["", "_bucket", "_sum", "_count"].iter().any(|suffix| name.strip_suffix(suffix) == Some(metric))

@@ -100,3 +100,26 @@ async fn nothing_is_asked_for_those_who_have_gone() {
     assert_eq!(batcher.ask(100).await.unwrap(), 100);
     assert_eq!(ASKED.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn a_statement_that_never_comes_back_holds_up_those_alone_who_are_part_of_it() {
+    let batcher = Batcher::new(nowhere(), |_, questions: Arc<[u32]>| {
+        async move {
+            if questions.contains(&0) {
+                std::future::pending::<()>().await;
+            }
+            Ok(questions.to_vec())
+        }
+        .boxed()
+    });
+    let mut lost = Box::pin(batcher.ask(0));
+    let others = async {
+        // Some of them may gather behind it at first; who comes later takes them along.
+        while timeout(Duration::from_millis(2), batcher.ask(1)).await.is_err() {}
+    };
+    tokio::select! {
+        _ = &mut lost => panic!("it was answered"),
+        () = others => {}
+    }
+    assert!(matches!(lost.await, Err(StoreError::Unavailable(_))));
+}

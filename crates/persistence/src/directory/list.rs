@@ -12,6 +12,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSort, UserSortKey};
 use subtle_domain::ports::StoreError;
 
+use super::totals;
 use crate::schema::users;
 use crate::user_row::{UserRow, lower};
 
@@ -20,6 +21,9 @@ diesel::define_sql_function! {
     #[sql_name = "lower"]
     fn lower_if_any(text: Nullable<Text>) -> Nullable<Text>;
 }
+
+/// How many accounts are skipped one by one before it is worth a look where they lie.
+const FAR: i64 = 200;
 
 /// A page's query.
 pub(super) struct List<'a> {
@@ -30,6 +34,8 @@ pub(super) struct List<'a> {
 /// Where it starts: a cursor's key has the type of what it is compared with.
 enum Start<'a> {
     Skip(i64),
+    /// So many, from a landmark on.
+    SkipFrom(Timestamp, i64),
     AfterTime(Timestamp, &'a str),
     AfterText(&'a str, &'a str),
 }
@@ -67,29 +73,46 @@ impl<'a> List<'a> {
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<(Vec<(UserRow, String)>, i64)> {
         let (mut one, mut other) = (&*connection, &*connection);
-        let (rows, total) = join(self.page().load(&mut one), self.total().get_result(&mut other)).await;
+        let nearer = self.landmark(&mut one).await?;
+        let start = nearer.as_ref().unwrap_or(&self.start);
+        let (rows, total) = join(self.page(start).load(&mut one), self.total(&mut other)).await;
         Ok((rows?, total?))
     }
 
-    fn total(&self) -> users::BoxedQuery<'a, Pg, diesel::sql_types::BigInt> {
-        matching(self.query).select(count_star())
+    /// Where to begin to count instead of at the first, if a page lies far behind it.
+    async fn landmark(&self, connection: &mut &AsyncPgConnection) -> QueryResult<Option<Start<'static>>> {
+        let Start::Skip(rows) = self.start else { return Ok(None) };
+        let UserQuery { sort, search, .. } = self.query;
+        if rows < FAR || sort.key != UserSortKey::CreatedAt || search.is_some() {
+            return Ok(None);
+        }
+        let landmark = totals::landmark(self.query, rows, connection).await?;
+        Ok(landmark.map(|landmark| Start::SkipFrom(landmark.bound, rows - landmark.before)))
+    }
+
+    async fn total(&self, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
+        match self.query.search {
+            Some(_) => matching(self.query).select(count_star()).get_result(connection).await,
+            None => totals::total(self.query, connection).await,
+        }
     }
 
     /// The page is found by identifiers alone; only its own rows are then read in full.
     fn page(
         &self,
+        start: &Start<'a>,
     ) -> users::BoxedQuery<'a, Pg, (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>, Text)> {
         let sort = self.query.sort;
         users::table
-            .filter(users::id.eq_any(self.ids()))
+            .filter(users::id.eq_any(self.ids(start)))
             .order(order(sort))
             .select((UserRow::as_select(), key_as_text(sort.key)))
             .into_boxed()
     }
 
-    fn ids(&self) -> users::BoxedQuery<'a, Pg, Text> {
+    fn ids(&self, start: &Start<'a>) -> users::BoxedQuery<'a, Pg, Text> {
         let sort = self.query.sort;
-        let list = starting(matching(self.query), &self.start, sort);
+        let list = starting(matching(self.query), start, sort);
         list.order(order(sort)).limit(i64::from(self.query.page_size) + 1).select(users::id)
     }
 }
@@ -127,6 +150,8 @@ fn starting<'a>(list: Accounts<'a>, start: &Start<'a>, sort: UserSort) -> Accoun
     let (by_time, by_text) = (place::<Timestamptz>, place::<Text>);
     match (start, sort.descending) {
         (Start::Skip(rows), _) => list.offset(*rows),
+        (Start::SkipFrom(from, rows), false) => list.filter(users::created_at.ge(*from)).offset(*rows),
+        (Start::SkipFrom(until, rows), true) => list.filter(users::created_at.lt(*until)).offset(*rows),
         (Start::AfterTime(at, id), false) => list.filter(by_time(sort.key).gt((*at, *id))),
         (Start::AfterTime(at, id), true) => list.filter(by_time(sort.key).lt((*at, *id))),
         (Start::AfterText(key, id), false) => list.filter(by_text(sort.key).gt((*key, *id))),

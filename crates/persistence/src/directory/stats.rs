@@ -12,15 +12,21 @@ use crate::prepared::Prepare;
 
 /// What `get_user_stats()` counts, for any day: `$1` is its midnight, `$2` that of a week before. Tests hold the two equal.
 const STATS: &str = "
-    SELECT
-        (SELECT count(*) FROM users WHERE deleted_at IS NULL) AS total_users,
+    WITH accounts AS (
+        SELECT coalesce(sum(accounts), 0)::bigint AS total,
+            coalesce(sum(accounts) FILTER (WHERE day >= ($2 AT TIME ZONE 'UTC')::date), 0)::bigint AS this_week,
+            coalesce(sum(accounts) FILTER (WHERE day >= ($1 AT TIME ZONE 'UTC')::date), 0)::bigint AS today
+        FROM user_counts
+    )
+    SELECT total AS total_users,
         (SELECT count(*)
             FROM (SELECT DISTINCT user_id FROM user_activity WHERE created_at >= $1) AS active
-            JOIN users ON users.id = active.user_id
-            WHERE users.deleted_at IS NULL) AS active_users_today,
-        (SELECT count(*) FROM users WHERE deleted_at IS NULL AND created_at >= $2) AS new_users_this_week,
-        (SELECT count(*) FROM user_usage_metrics) AS total_usage_metrics,
-        (SELECT count(*) FROM users WHERE deleted_at IS NULL AND created_at >= $1) AS new_users_today";
+            WHERE NOT EXISTS (SELECT FROM users WHERE users.id = active.user_id AND users.deleted_at IS NOT NULL)
+        ) AS active_users_today,
+        this_week AS new_users_this_week,
+        (SELECT coalesce(sum(events), 0)::bigint FROM usage_counts) AS total_usage_metrics,
+        today AS new_users_today
+    FROM accounts";
 
 #[derive(QueryableByName)]
 struct StatsRow {

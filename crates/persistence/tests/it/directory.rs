@@ -6,6 +6,7 @@ mod pages;
 mod reads;
 mod search;
 mod stats;
+mod totals;
 
 use chrono::TimeDelta;
 use subtle_domain::directory::{PageStart, UserPage, UserQuery, UserRow, UserSort, UserSortKey};

@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::fields::{Gather, object};
+use crate::traces::{self, trace_id};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -55,7 +56,9 @@ where
     ) -> fmt::Result {
         let mut fields = Map::new();
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            if let Some(kept) = span.extensions().get::<FormattedFields<N>>() {
+            if span.metadata().target() == traces::TARGET {
+                fields.extend(trace_id(&span).map(|id| ("trace_id".to_owned(), id.into())));
+            } else if let Some(kept) = span.extensions().get::<FormattedFields<N>>() {
                 fields.extend(object(&kept.fields));
             }
         }

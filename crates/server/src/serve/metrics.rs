@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::process;
+use crate::traces::Outcomes;
 
 /// How often the database is asked what waits in it: once for all who scrape, and whether anybody does or not, so that a scrape
 /// never waits.
@@ -49,6 +50,7 @@ pub(super) struct Watched {
     pub(super) feed: FeedStatus,
     pub(super) revocations: Arc<RevocationList>,
     pub(super) letters: Arc<Tally>,
+    pub(super) spans: Arc<Outcomes>,
 }
 
 impl Watched {
@@ -58,6 +60,7 @@ impl Watched {
         self.write_usage(to);
         self.write_backlog(to);
         self.write_revocations(to);
+        self.spans.write(to);
         to.gauge("subtle_build_info", "1, with the version of the program.")
             .has(&[("version", env!("CARGO_PKG_VERSION"))], true);
         let began = self.began.timestamp_millis().try_into().map(Duration::from_millis);

@@ -18,6 +18,7 @@ use subtle_security::{EncryptionKeys, MasterSecrets};
 use tracing_subscriber::EnvFilter;
 
 use super::places::{DatabaseUrl, SmtpUrl};
+use crate::traces::{Endpoint, Ratio};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -196,6 +197,14 @@ pub(super) fn web_url(text: &str) -> Parsed<String> {
 pub(super) fn smtp_url(text: &str) -> Parsed<SmtpUrl> {
     let fit = "must be a URL such as smtps://user:password@mail.example.com, or none";
     of_scheme(text, &["smtps://", "smtp://"], fit).map(SmtpUrl::new)
+}
+
+pub(super) fn endpoint(text: &str) -> Parsed<Endpoint> {
+    text.parse().or_else(unfit)
+}
+
+pub(super) fn ratio(text: &str) -> Parsed<Ratio> {
+    text.parse().or_else(unfit)
 }
 
 pub(super) fn sender(text: &str) -> Parsed<Sender> {

@@ -54,6 +54,7 @@ fn every_default_is_fit() {
     assert_eq!(settings.limit_password_guesses.unwrap().burst, 10);
     assert!(settings.rate_limit && !settings.require_verified_email);
     assert!(settings.trusted_proxies.is_empty() && settings.cors_origins.is_empty());
+    assert!(settings.otlp_endpoint.is_none(), "nothing is sent anywhere unless asked for");
     let near = |address: &str| settings.metrics_from.iter().any(|net| net.contains(address.parse().unwrap()));
     assert!(near("127.0.0.1") && near("::1") && !near("10.0.0.1"), "metrics are the machine's own affair");
 }
@@ -184,6 +185,8 @@ fn what_may_hold_a_password_is_never_repeated() {
         ("DATABASE_URL", "mysql://u:hunter2@h/db"),
         ("DATABASE_URL", "postgres://u:hunter2@h:x/db"),
         ("SUBTLE_SMTP_URL", "http://u:hunter2@mail"),
+        ("SUBTLE_OTLP_ENDPOINT", "http://u:hunter2@collector"),
+        ("SUBTLE_OTLP_ENDPOINT", "https://u:hunter2@collector"),
     ] {
         let error = from_variables(&[(variable, value)]).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
@@ -207,6 +210,17 @@ fn a_short_secret_is_refused_with_its_length() {
         error,
         "secret cannot be what SUBTLE_SECRET says: secret 1 has 6 bytes; it needs at least 32; \
          `openssl rand -base64 32` makes one"
+    );
+}
+
+#[test]
+fn a_collector_behind_tls_is_refused_with_what_to_do_instead() {
+    let error =
+        from_variables(&[("SUBTLE_OTLP_ENDPOINT", "https://traces.example.com")]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "otlp_endpoint cannot be what SUBTLE_OTLP_ENDPOINT says: must begin with http://: to reach a collector over TLS, \
+         let an OpenTelemetry Collector near by forward to it"
     );
 }
 

@@ -1,0 +1,14 @@
+DROP TRIGGER count_new_users ON users;
+DROP TRIGGER count_gone_users ON users;
+DROP TRIGGER count_changed_users ON users;
+DROP TRIGGER count_new_usage ON user_usage_metrics;
+DROP TRIGGER count_gone_usage ON user_usage_metrics;
+DROP TRIGGER count_no_usage ON user_usage_metrics;
+DROP FUNCTION count_users();
+DROP FUNCTION count_changed_user();
+DROP FUNCTION count_usage();
+DROP FUNCTION count_no_usage();
+DROP FUNCTION fold_user_counts();
+DROP FUNCTION fold_usage_counts();
+DROP TABLE user_counts;
+DROP TABLE usage_counts;
