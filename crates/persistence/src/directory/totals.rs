@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Date, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::UserQuery;
+use subtle_domain::user::{Role, SubscriptionTier};
 
 use crate::prepared::Prepare;
 
@@ -58,8 +59,8 @@ pub(super) struct Landmark {
 /// How many accounts of the query's tier and role there are.
 pub(super) async fn total(query: &UserQuery, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
     let total: Total = sql_query(TOTAL)
-        .bind::<Nullable<Text>, _>(query.tier.map(|tier| tier.as_str()))
-        .bind::<Nullable<Text>, _>(query.role.map(|role| role.as_str()))
+        .bind::<Nullable<Text>, _>(query.tier.map(SubscriptionTier::as_str))
+        .bind::<Nullable<Text>, _>(query.role.map(Role::as_str))
         .prepared()
         .get_result(connection)
         .await?;
@@ -75,8 +76,8 @@ pub(super) async fn landmark(
     let descending = query.sort.descending;
     let text = if descending { day_of!("DESC") } else { day_of!("ASC") };
     let found: Option<DayRow> = sql_query(text)
-        .bind::<Nullable<Text>, _>(query.tier.map(|tier| tier.as_str()))
-        .bind::<Nullable<Text>, _>(query.role.map(|role| role.as_str()))
+        .bind::<Nullable<Text>, _>(query.tier.map(SubscriptionTier::as_str))
+        .bind::<Nullable<Text>, _>(query.role.map(Role::as_str))
         .bind::<BigInt, _>(skip)
         .prepared()
         .get_result(connection)

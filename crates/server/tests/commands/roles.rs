@@ -69,9 +69,9 @@ fn a_server_that_may_not_use_a_table_does_not_start_and_says_what_helps() {
     assert!(told.contains("imported_identities") && told.contains("`subtle migrate --grant-to "), "{told}");
     let told = printed(folder.on(&owner, &["migrate"]));
     assert_eq!(told, format!("granted to {SERVICE} again what a server needs\n"));
-    printed(folder.on(&owner, &["migrate", "--revert"]));
+    while !printed(folder.on(&owner, &["migrate", "--revert"])).contains("imported_accounts") {}
     let told = refusal(folder.on(&service, &["--log", "error"]), 1);
-    assert!(told.contains("1 migrations are pending and subtle_commands_service may not run them"), "{told}");
+    assert!(told.contains(" migrations are pending and subtle_commands_service may not run them"), "{told}");
     let told = printed(folder.on(&owner, &["migrate"]));
     assert!(
         told.starts_with("applied ") && told.contains(&format!("\ngranted to {SERVICE} again")),
