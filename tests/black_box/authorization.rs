@@ -11,6 +11,7 @@ use crate::support::{Answer, Document, Operation, Person};
 mod cast;
 mod precedence;
 mod rules;
+mod wall;
 
 use cast::{Actor, Stage};
 use rules::{Who, rule};

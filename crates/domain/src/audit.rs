@@ -99,6 +99,17 @@ pub struct AuditEntry {
     pub at: Timestamp,
 }
 
+/// What was done to a person, as they are told it themselves: not by whom, from where, or what exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedAct {
+    /// The row's identifier.
+    pub id: String,
+    /// What was done.
+    pub action: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A row of the audit trail as it is read: other programs may have written rows too, with actions and details of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedAudit {

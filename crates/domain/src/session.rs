@@ -92,6 +92,13 @@ impl Default for SessionPolicy {
     }
 }
 
+impl SessionPolicy {
+    /// Whether a session that ends then at the latest, and was last used then, is not over by its age at `now`.
+    fn allows(&self, expires_at: Timestamp, last_used_at: Timestamp, now: Timestamp) -> bool {
+        now < expires_at && now < last_used_at + self.idle
+    }
+}
+
 /// Where a client comes from, as it told us.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientInfo {
@@ -130,6 +137,35 @@ pub struct Session {
     pub client: ClientInfo,
 }
 
+/// A session without what its refresh tokens are made of: enough for all but exchanging one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// As [`Session::id`].
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// As [`Session::authenticated_at`].
+    pub authenticated_at: Timestamp,
+    /// How sure we are that it is its owner's.
+    pub assurance: Assurance,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// Since when it is ended, if it is.
+    pub revoked_at: Option<Timestamp>,
+    /// The client that began it.
+    pub client: ClientInfo,
+}
+
+impl SessionSummary {
+    /// Whether the session can still be used at `now`.
+    #[must_use]
+    pub fn is_live(&self, policy: &SessionPolicy, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && policy.allows(self.expires_at, self.last_used_at, now)
+    }
+}
+
 /// What becomes of a refresh token whose MAC holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshDecision {
@@ -144,10 +180,19 @@ pub enum RefreshDecision {
 }
 
 impl Session {
-    /// Whether the session can still be used at `now`.
+    /// The session without what its tokens are made of.
     #[must_use]
-    pub fn is_live(&self, policy: &SessionPolicy, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && now < self.expires_at && now < self.last_used_at + policy.idle
+    pub fn summary(&self) -> SessionSummary {
+        SessionSummary {
+            id: self.id.clone(),
+            created_at: self.created_at,
+            authenticated_at: self.authenticated_at,
+            assurance: self.assurance,
+            expires_at: self.expires_at,
+            last_used_at: self.last_used_at,
+            revoked_at: self.revoked_at,
+            client: self.client.clone(),
+        }
     }
 
     /// Decides on a refresh token of generation `presented` (RFC 9700, 4.14.2; ASVS 10.4.5).
@@ -158,7 +203,7 @@ impl Session {
         policy: &SessionPolicy,
         now: Timestamp,
     ) -> RefreshDecision {
-        if !self.is_live(policy, now) {
+        if self.revoked_at.is_some() || !policy.allows(self.expires_at, self.last_used_at, now) {
             return RefreshDecision::Refuse;
         }
         match presented.cmp(&self.generation) {

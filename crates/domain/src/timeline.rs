@@ -7,7 +7,7 @@ use crate::activity::RecordedActivity;
 use crate::audit::RecordedAudit;
 use crate::billing::BillingRecord;
 use crate::note::Note;
-use crate::session::Session;
+use crate::session::SessionSummary;
 use crate::usage::UsageTotals;
 use crate::user::vocabulary;
 
@@ -41,7 +41,7 @@ pub enum TimelineEntry {
     /// A note of support.
     Note(Note),
     /// A session that began.
-    Session(Box<Session>),
+    Session(Box<SessionSummary>),
     /// A day's usage.
     Usage(NaiveDate, UsageTotals),
 }

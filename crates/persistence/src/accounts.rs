@@ -105,7 +105,8 @@ impl Accounts for PgAccounts {
             avatar_url.as_ref().map(|url| users::avatar_url.eq(url.as_deref())),
             users::updated_at.eq(now),
         );
-        let row = repeatable!(self.database, connection => diesel::update(users::table.find(id.as_str()))
+        let scope = Scope::of_writer(&self.database, id);
+        let row = scoped!(self.database, scope, connection => diesel::update(users::table.find(id.as_str()))
             .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
             .set(changes)
             .returning(UserRow::as_returning())

@@ -7,11 +7,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use diesel_async::RunQueryDsl;
 use subtle_domain::Timestamp;
-use subtle_domain::audit::{AuditCursor, AuditQuery, RecordedAudit};
+use subtle_domain::audit::{AuditCursor, AuditQuery, AuditedAct, RecordedAudit};
+use subtle_domain::ids::UserId;
 use subtle_domain::ports::{AuditTrail, StoreError};
 
 use crate::pool::Database;
 use crate::schema::audit_logs;
+use crate::scope::Scope;
 
 diesel::define_sql_function! {
     fn coalesce(one: Nullable<Text>, other: Nullable<Text>) -> Nullable<Text>;
@@ -62,6 +64,20 @@ impl From<Row> for RecordedAudit {
     }
 }
 
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_logs)]
+struct ActRow {
+    id: String,
+    action: String,
+    created_at: Timestamp,
+}
+
+impl From<ActRow> for AuditedAct {
+    fn from(row: ActRow) -> Self {
+        Self { id: row.id, action: row.action, at: row.created_at }
+    }
+}
+
 #[async_trait]
 impl AuditTrail for PgAuditTrail {
     async fn page(
@@ -100,5 +116,29 @@ impl AuditTrail for PgAuditTrail {
             page.load(connection)
         })?;
         Ok(rows.into_iter().map(RecordedAudit::from).collect())
+    }
+
+    async fn acts_on(
+        &self,
+        user: &UserId,
+        after: Option<AuditCursor>,
+        limit: u32,
+    ) -> Result<Vec<AuditedAct>, StoreError> {
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<ActRow> = scoped!(self.database, scope, connection => {
+            let mut acts = audit_logs::table
+                .filter(coalesce(audit_logs::subject_id, audit_logs::user_id).eq(user.as_str()))
+                .order((audit_logs::created_at.desc(), audit_logs::id.desc()))
+                .limit(limit.into())
+                .select(ActRow::as_select())
+                .into_boxed();
+            if let Some((at, id)) = &after {
+                let earlier = audit_logs::created_at.lt(*at);
+                let tied = audit_logs::created_at.eq(*at).and(audit_logs::id.lt(id.as_str()));
+                acts = acts.filter(audit_logs::created_at.le(*at)).filter(earlier.or(tied));
+            }
+            acts.load(connection)
+        })?;
+        Ok(rows.into_iter().map(AuditedAct::from).collect())
     }
 }

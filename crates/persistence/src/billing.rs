@@ -21,6 +21,7 @@ use crate::error::corrupt;
 use crate::pool::Database;
 use crate::prepared::Prepare;
 use crate::schema::billing_history;
+use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Sums of a month that are not closed, by user behind `$3`.
@@ -140,6 +141,11 @@ struct ClosedRow {
     user_id: String,
 }
 
+/// Whose role looks at the ledger: that of whose records are wanted. All of them are nobody's.
+fn scope(database: &Database, query: &BillingQuery) -> Option<Scope> {
+    query.user_id.as_ref().and_then(|user| Scope::of_reader(database, user))
+}
+
 /// The part of the ledger that is wanted.
 fn matching(query: &BillingQuery) -> billing_history::BoxedQuery<'_, diesel::pg::Pg> {
     let mut records = billing_history::table.into_boxed();
@@ -160,7 +166,8 @@ impl Billing for PgBilling {
         after: Option<BillingCursor>,
         limit: u32,
     ) -> Result<Vec<BillingRecord>, StoreError> {
-        let rows: Vec<RecordRow> = repeatable!(self.database, connection => {
+        let scope = scope(&self.database, query);
+        let rows: Vec<RecordRow> = scoped!(self.database, scope, connection => {
             let mut records = matching(query);
             if let Some((at, id)) = &after {
                 let earlier = billing_history::created_at.lt(*at);
@@ -183,7 +190,8 @@ impl Billing for PgBilling {
             SELECT currency, status, count(*) AS records, sum(amount) AS amount FROM billing_history
             WHERE ($1 IS NULL OR user_id = $1) AND ($2 IS NULL OR status = $2)
             GROUP BY currency, status ORDER BY currency, status";
-        let rows: Vec<TotalRow> = repeatable!(self.database, connection => sql_query(TOTALS)
+        let scope = scope(&self.database, query);
+        let rows: Vec<TotalRow> = scoped!(self.database, scope, connection => sql_query(TOTALS)
             .bind::<Nullable<Text>, _>(query.user_id.as_ref().map(UserId::as_str))
             .bind::<Nullable<Text>, _>(query.status.map(BillingStatus::as_str)).prepared()
             .load(connection))?;

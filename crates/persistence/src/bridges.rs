@@ -104,7 +104,7 @@ impl BridgeRepository for PgUnitOfWork {
     async fn add(&mut self, bridge: &Bridge) -> Result<(), StoreError> {
         let data = bridge.data.as_deref();
         let data = data.map(|data| SESSION_DATA.keep(self.cipher(), bridge.id.as_str(), data)).transpose()?;
-        step!(self, connection => sql_query(INSERT)
+        step_as!(self, &bridge.user_id, connection => sql_query(INSERT)
             .bind::<Text, _>(bridge.id.as_str())
             .bind::<Text, _>(bridge.digest.expose())
             .bind::<Text, _>(bridge.user_id.as_str())

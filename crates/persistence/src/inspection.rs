@@ -1,7 +1,5 @@
 //! What the database tells of itself.
 
-use std::borrow::Cow;
-
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -24,10 +22,6 @@ const SERVER: &str = "
         pg_has_role('pg_read_all_stats', 'USAGE') AS sees_sessions,
         pg_has_role('pg_read_all_stats', CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
             AS could_see_sessions";
-
-/// What is shown to members of `pg_read_all_stats`, to which `pg_monitor` belongs, is not shown to one that inherits nothing.
-const WITH_SESSIONS: Scope =
-    Scope { opening: Cow::Borrowed("BEGIN READ ONLY; SET LOCAL ROLE pg_read_all_stats"), closing: "COMMIT" };
 
 const CONNECTIONS: &str = "
     SELECT pid, coalesce(usename, '')::text AS role, coalesce(application_name, '') AS application,
@@ -244,7 +238,7 @@ impl Inspection for PgInspection {
         let server: Server =
             repeatable!(self.database, connection => sql_query(SERVER).get_result(connection))?;
         let takes_on = !server.sees_sessions && server.could_see_sessions;
-        let scope = || takes_on.then_some(WITH_SESSIONS);
+        let scope = || takes_on.then_some(Scope::of_monitor());
         let connections: Vec<ConnectionRow> =
             scoped!(self.database, scope(), connection => sql_query(CONNECTIONS).load(connection))?;
         let tables: Vec<TableRow> =

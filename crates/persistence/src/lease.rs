@@ -1,8 +1,8 @@
 //! A connection in use, and what becomes of it.
 //!
-//! It goes back to the pool only when its last statement is known to be over. Dropped in any other way, by an error in the middle
-//! or a future that nobody awaits any more, it is closed, so that PostgreSQL rolls back at once and no later caller meets an open
-//! transaction or waits behind somebody else's statement.
+//! It goes back to the pool only when its last statement is known to be over, but for a read's `COMMIT`, behind which whatever comes next
+//! waits its turn. Dropped in any other way, by an error in the middle or a future that nobody awaits any more, it is closed, so that
+//! PostgreSQL rolls back at once and no later caller meets an open transaction or waits behind somebody else's statement.
 //!
 //! A statement that a broken connection has spoilt is tried once more where that can do no harm. One that an outdated plan has spoilt
 //! was never run, and is tried again a few times: migrations come in rows.

@@ -1,9 +1,13 @@
 //! What is done for one person is done as the role `subtle_user`, which sees rows of theirs alone: a second wall behind the queries.
 //!
-//! The role is taken on for one transaction, and in the same round trip as the statement that needs it.
+//! The role is taken on for one transaction, and in the same round trip as the statement that needs it. It is laid down in none that
+//! anybody waits for: what a connection is sent is done in that order, so nothing that comes later can be done as the role.
 
 use std::borrow::Cow;
 
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
 use subtle_domain::ids::UserId;
 
 use crate::pool::Database;
@@ -11,15 +15,23 @@ use crate::unit_of_work::PgUnitOfWork;
 
 /// What goes before a statement and after it.
 pub(crate) struct Scope {
-    pub(crate) opening: Cow<'static, str>,
-    pub(crate) closing: &'static str,
+    opening: Cow<'static, str>,
+    closing: Closing,
+}
+
+/// What lays the role down.
+enum Closing {
+    /// Nothing depends on it: it is sent, and that is all.
+    Sent(&'static str),
+    /// What was written holds only after it.
+    Awaited(&'static str),
 }
 
 impl Scope {
     /// Reads of one person. `SET` rather than `set_config()`, which would not reach the shards of a Citus cluster.
     pub(crate) fn of_reader(database: &Database, user: &UserId) -> Option<Self> {
-        let opening = format!("BEGIN READ ONLY; {}", become_user(user)).into();
-        database.protects_rows().then_some(Self { opening, closing: "COMMIT" })
+        let opening = || format!("BEGIN READ ONLY; {}", become_user(user)).into();
+        database.protects_rows().then(|| Self { opening: opening(), closing: Closing::Sent("COMMIT") })
     }
 
     /// Reads of several, one after the other, where the statement itself sets whose row it looks at: by `set_config()`, and then in a
@@ -29,13 +41,40 @@ impl Scope {
         let opening =
             "BEGIN READ ONLY; SET LOCAL ROLE subtle_user; SET LOCAL plan_cache_mode = force_generic_plan"
                 .into();
-        database.protects_rows().then_some(Self { opening, closing: "COMMIT" })
+        database.protects_rows().then_some(Self { opening, closing: Closing::Sent("COMMIT") })
+    }
+
+    /// A statement that writes rows of one person, alone.
+    pub(crate) fn of_writer(database: &Database, user: &UserId) -> Option<Self> {
+        let opening = || format!("BEGIN; {}", become_user(user)).into();
+        database.protects_rows().then(|| Self { opening: opening(), closing: Closing::Awaited("COMMIT") })
+    }
+
+    /// What is shown to members of `pg_read_all_stats`, to which `pg_monitor` belongs, and not to one that inherits nothing.
+    pub(crate) const fn of_monitor() -> Self {
+        let opening = Cow::Borrowed("BEGIN READ ONLY; SET LOCAL ROLE pg_read_all_stats");
+        Self { opening, closing: Closing::Sent("COMMIT") }
     }
 
     /// A statement within a transaction of others.
     pub(crate) fn of_step(unit: &PgUnitOfWork, user: &UserId) -> Option<Self> {
-        unit.protects_rows()
-            .then(|| Self { opening: become_user(user).into(), closing: "SET LOCAL ROLE NONE" })
+        let closing = Closing::Sent("SET LOCAL ROLE NONE");
+        unit.protects_rows().then(|| Self { opening: become_user(user).into(), closing })
+    }
+
+    /// Takes the role on.
+    pub(crate) async fn open(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+        connection.batch_execute(&self.opening).await
+    }
+
+    /// Lays the role down. Comes after the statement's own answer: one that is not prepared yet is sent in two steps, and must not be
+    /// overtaken between them.
+    pub(crate) async fn close(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+        match self.closing {
+            // It goes out when it is first polled, before there is anything to wait for.
+            Closing::Sent(closing) => connection.batch_execute(closing).now_or_never().unwrap_or(Ok(())),
+            Closing::Awaited(closing) => connection.batch_execute(closing).await,
+        }
     }
 }
 
@@ -49,23 +88,19 @@ fn become_user(user: &UserId) -> String {
 macro_rules! between {
     ($scope:expr, $whole:ident, $connection:ident => $query:expr) => {{
         let shared: &diesel_async::AsyncPgConnection = $whole;
-        let (mut opener, mut worker, mut closer) = (shared, shared, shared);
+        let mut worker = shared;
         let scope: Option<&$crate::scope::Scope> = $scope;
         let $connection = &mut worker;
         let opening = async {
             match scope {
-                Some(scope) => {
-                    diesel_async::SimpleAsyncConnection::batch_execute(&mut opener, &scope.opening).await
-                }
+                Some(scope) => scope.open(shared).await,
                 None => Ok(()),
             }
         };
         // In this order: the first is sent before the second is looked at.
         let (opened, done) = futures_util::future::join(opening, $query).await;
         let closed = match scope {
-            Some(scope) => {
-                diesel_async::SimpleAsyncConnection::batch_execute(&mut closer, scope.closing).await
-            }
+            Some(scope) => scope.close(shared).await,
             None => Ok(()),
         };
         opened?;
@@ -74,11 +109,20 @@ macro_rules! between {
     }};
 }
 
-/// A statement that reads rows of persons: `scoped!(database, scope, connection => query(connection))`.
+/// A statement about rows of persons that is tried again when its connection broke: `scoped!(database, scope, connection =>
+/// query(connection))`.
 macro_rules! scoped {
     ($database:expr, $scope:expr, $connection:ident => $query:expr) => {{
         let scope: Option<$crate::scope::Scope> = $scope;
         repeatable!($database, whole => async { between!(scope.as_ref(), whole, $connection => $query) })
+    }};
+}
+
+/// The same where a second run would tell or do something else.
+macro_rules! scoped_once {
+    ($database:expr, $scope:expr, $connection:ident => $query:expr) => {{
+        let scope: Option<$crate::scope::Scope> = $scope;
+        once!($database, whole => async { between!(scope.as_ref(), whole, $connection => $query) })
     }};
 }
 

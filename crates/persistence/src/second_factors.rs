@@ -13,6 +13,7 @@ use subtle_domain::token::TokenDigest;
 use crate::error::corrupt;
 use crate::pool::Database;
 use crate::schema::{recovery_codes, second_factors};
+use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Second factors in PostgreSQL.
@@ -69,7 +70,8 @@ impl From<&SecondFactor> for Row {
 #[async_trait]
 impl SecondFactors for PgSecondFactors {
     async fn codes_left(&self, user: &UserId) -> Result<u32, StoreError> {
-        let left: i64 = repeatable!(self.database, connection => recovery_codes::table
+        let scope = Scope::of_reader(&self.database, user);
+        let left: i64 = scoped!(self.database, scope, connection => recovery_codes::table
             .filter(recovery_codes::user_id.eq(user.as_str()))
             .count()
             .get_result(connection))?;

@@ -20,7 +20,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{Sessions, StoreError};
-use subtle_domain::session::{Generation, RevocationReason, Session, SessionPolicy};
+use subtle_domain::session::{Generation, RevocationReason, Session, SessionPolicy, SessionSummary};
 use subtle_domain::token::TokenDigest;
 use subtle_domain::user::User;
 
@@ -28,9 +28,10 @@ use crate::batcher::Batcher;
 use crate::pool::Database;
 use crate::prepared::Prepare;
 use crate::schema::{sessions, users};
+use crate::scope::Scope;
 use crate::user_row::UserRow;
 use rotation::{Rotation, rotate_all};
-use rows::{Ended, NewRow, SessionRow, ids, is_new_device};
+use rows::{Ended, NewRow, SessionRow, SummaryRow, ids, is_new_device};
 
 /// Where revocations are announced: `s:<session id>` or `u:<user id>`.
 pub(crate) const CHANNEL: &str = "subtle_revocations";
@@ -203,7 +204,8 @@ impl Sessions for PgSessions {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let ended: Vec<Ended> = once!(self.database, connection => sql_query(REVOKE)
+        let scope = Scope::of_writer(&self.database, user);
+        let ended: Vec<Ended> = scoped_once!(self.database, scope, connection => sql_query(REVOKE)
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
@@ -252,8 +254,9 @@ impl Sessions for PgSessions {
         now: Timestamp,
         after: Option<(Timestamp, SessionId)>,
         limit: u32,
-    ) -> Result<Vec<Session>, StoreError> {
-        let rows: Vec<SessionRow> = repeatable!(self.database, connection => {
+    ) -> Result<Vec<SessionSummary>, StoreError> {
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<SummaryRow> = scoped!(self.database, scope, connection => {
             let mut query = sessions::table
                 .filter(sessions::user_id.eq(user.as_str()))
                 .filter(sessions::revoked_at.is_null())
@@ -261,7 +264,7 @@ impl Sessions for PgSessions {
                 .filter(sessions::last_used_at.gt(now - policy.idle))
                 .order((sessions::last_used_at.desc(), sessions::id.desc()))
                 .limit(limit.into())
-                .select(SessionRow::as_select())
+                .select(SummaryRow::as_select())
                 .into_boxed();
             if let Some((used, id)) = &after {
                 let earlier = sessions::last_used_at.lt(*used);
@@ -270,7 +273,7 @@ impl Sessions for PgSessions {
             }
             query.load(connection)
         })?;
-        rows.into_iter().map(Session::try_from).collect()
+        rows.into_iter().map(SessionSummary::try_from).collect()
     }
 
     async fn begun(
@@ -278,13 +281,14 @@ impl Sessions for PgSessions {
         user: &UserId,
         after: Option<(Timestamp, String)>,
         limit: u32,
-    ) -> Result<Vec<Session>, StoreError> {
-        let rows: Vec<SessionRow> = repeatable!(self.database, connection => {
+    ) -> Result<Vec<SessionSummary>, StoreError> {
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<SummaryRow> = scoped!(self.database, scope, connection => {
             let mut page = sessions::table
                 .filter(sessions::user_id.eq(user.as_str()))
                 .order((sessions::created_at.desc(), sessions::id.desc()))
                 .limit(limit.into())
-                .select(SessionRow::as_select())
+                .select(SummaryRow::as_select())
                 .into_boxed();
             if let Some((at, id)) = &after {
                 let earlier = sessions::created_at.lt(*at);
@@ -293,7 +297,7 @@ impl Sessions for PgSessions {
             }
             page.load(connection)
         })?;
-        rows.into_iter().map(Session::try_from).collect()
+        rows.into_iter().map(SessionSummary::try_from).collect()
     }
 
     async fn revoke_others(
@@ -303,7 +307,8 @@ impl Sessions for PgSessions {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let ended = once!(self.database, connection => sql_query(REVOKE_ALL_BUT)
+        let scope = Scope::of_writer(&self.database, user);
+        let ended = scoped_once!(self.database, scope, connection => sql_query(REVOKE_ALL_BUT)
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())

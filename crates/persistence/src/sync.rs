@@ -183,7 +183,7 @@ impl SyncRepository for PgUnitOfWork {
     }
 
     async fn find(&mut self, user: &UserId, id: &SyncEventId) -> Result<Option<PlacedEvent>, StoreError> {
-        let row: Option<EventRow> = step!(self, connection => sync_logs::table
+        let row: Option<EventRow> = step_as!(self, user, connection => sync_logs::table
             .filter(sync_logs::user_id.eq(user.as_str()))
             .filter(sync_logs::id.eq(id.as_str()))
             .select(EventRow::as_select())

@@ -16,6 +16,7 @@ use subtle_domain::ports::{StoreError, Timelines};
 use crate::pool::Database;
 use crate::prepared::Prepare;
 use crate::schema::user_activity;
+use crate::scope::Scope;
 
 /// What `get_user_activity_summary()` tells, for any day: `$2` is the midnight of a week before. Tests hold the two equal, but that
 /// this one breaks ties.
@@ -80,7 +81,8 @@ impl Timelines for PgTimelines {
         after: Option<ActivityCursor>,
         limit: u32,
     ) -> Result<Vec<RecordedActivity>, StoreError> {
-        let rows: Vec<ActivityRow> = repeatable!(self.database, connection => {
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<ActivityRow> = scoped!(self.database, scope, connection => {
             let mut query = user_activity::table
                 .filter(user_activity::user_id.eq(user.as_str()))
                 .order((user_activity::created_at.desc(), user_activity::id.desc()))
@@ -100,7 +102,8 @@ impl Timelines for PgTimelines {
 
     async fn summary(&self, user: &UserId, now: Timestamp) -> Result<ActivitySummary, StoreError> {
         let week = now.date_naive().and_time(NaiveTime::MIN).and_utc() - TimeDelta::days(7);
-        let row: SummaryRow = repeatable!(self.database, connection => sql_query(SUMMARY)
+        let scope = Scope::of_reader(&self.database, user);
+        let row: SummaryRow = scoped!(self.database, scope, connection => sql_query(SUMMARY)
             .bind::<Text, _>(user.as_str())
             .bind::<Timestamptz, _>(week).prepared()
             .get_result(connection))?;

@@ -117,7 +117,7 @@ impl UserRepository for PgUnitOfWork {
     }
 
     async fn lock(&mut self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let row = step!(self, connection => users::table
+        let row = step_as!(self, id, connection => users::table
             .find(id.as_str())
             .select(UserRow::as_select())
             .for_no_key_update()

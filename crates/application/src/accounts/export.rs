@@ -1,10 +1,10 @@
 use subtle_domain::Timestamp;
 use subtle_domain::activity::RecordedActivity;
-use subtle_domain::audit::{AuditQuery, RecordedAudit};
+use subtle_domain::audit::AuditedAct;
 use subtle_domain::billing::{BillingQuery, BillingRecord};
 use subtle_domain::import::ForeignIdentity;
 use subtle_domain::ports::StoreError;
-use subtle_domain::session::Session;
+use subtle_domain::session::SessionSummary;
 use subtle_domain::sync::{Place, PlacedEvent};
 use subtle_domain::usage::UsageRow;
 use subtle_domain::user::User;
@@ -60,13 +60,13 @@ impl ExportPart {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a row of the part of its name")]
 pub enum ExportRow {
-    Session(Box<Session>),
+    Session(Box<SessionSummary>),
     Identity(ForeignIdentity),
     Activity(RecordedActivity),
     Usage(UsageRow),
     Billing(BillingRecord),
     Sync(PlacedEvent),
-    Audit(RecordedAudit),
+    Audit(AuditedAct),
 }
 
 /// A place in a part: behind the row of that time and identifier.
@@ -105,7 +105,6 @@ pub async fn export_part(
         return Err(ExportError::Closed);
     }
     let (user, reach) = (&caller.caller().user_id, Page::<ExportRow, ExportCursor>::reach(together(part)));
-    let own = Some(user.clone());
     let rows = match part {
         ExportPart::Sessions => rows(ports.sessions.begun(user, after, reach).await?, |session| {
             ((session.created_at, session.id.to_string()), ExportRow::Session(Box::new(session)))
@@ -122,7 +121,7 @@ pub async fn export_part(
             ((row.at, row.id.clone()), ExportRow::Usage(row))
         }),
         ExportPart::Billing => {
-            let query = BillingQuery { user_id: own, status: None };
+            let query = BillingQuery { user_id: Some(user.clone()), status: None };
             rows(ports.billing.records(&query, after, reach).await?, |record| {
                 ((record.created_at, record.id.to_string()), ExportRow::Billing(record))
             })
@@ -142,12 +141,9 @@ pub async fn export_part(
                 )
             })
         }
-        ExportPart::Audit => {
-            let query = AuditQuery { subject: own, ..AuditQuery::default() };
-            rows(ports.audit_trail.page(&query, after, reach).await?, |row| {
-                ((row.at, row.id.clone()), ExportRow::Audit(row))
-            })
-        }
+        ExportPart::Audit => rows(ports.audit_trail.acts_on(user, after, reach).await?, |act| {
+            ((act.at, act.id.clone()), ExportRow::Audit(act))
+        }),
     };
     let page = Page::of(rows, together(part), |(place, _)| place.clone());
     Ok(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next })

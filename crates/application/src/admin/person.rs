@@ -91,7 +91,7 @@ mod tests {
         mocks.audit_trail.expect_page().returning(|_, _, _| Ok(Vec::new()));
         mocks.billing.expect_records().returning(|_, _, _| Ok(Vec::new()));
         mocks.notes.expect_page().returning(|_, _, _| Ok(Vec::new()));
-        mocks.sessions.expect_begun().returning(|_, _, _| Ok(vec![session()]));
+        mocks.sessions.expect_begun().returning(|_, _, _| Ok(vec![session().summary()]));
         let yesterday = NOW.date_naive().pred_opt().unwrap();
         mocks.usage.expect_days().returning(move |_, _, _| Ok(vec![(yesterday, UsageTotals::default())]));
         let page = show_person(&mocks.ports(), &grace(), &ada().id, None, 2).await.unwrap().unwrap();

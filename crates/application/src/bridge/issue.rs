@@ -99,7 +99,7 @@ mod tests {
             .returning(|_| (BridgeToken::new("bt"), TokenDigest::new("digest of bt")));
         let mut unit = MockUnit::default();
         unit.users.expect_lock().return_once(|_| Ok(Some(user)));
-        unit.sessions.expect_hold().return_once(|_, _| Ok(Some(session)));
+        unit.sessions.expect_hold().return_once(move |_, _| Ok(Some(session.summary())));
         unit.bridges.expect_add().times(usize::from(add)).returning(|bridge| {
             assert_eq!(bridge.digest, TokenDigest::new("digest of bt"));
             assert_eq!(

@@ -3,7 +3,7 @@ use subtle_domain::activity::ActivityAction;
 use subtle_domain::bridge::{Bridge, BridgeRefusal};
 use subtle_domain::ports::{StoreError, UnitOfWork};
 use subtle_domain::second_factor::Assurance;
-use subtle_domain::session::{ClientInfo, Session};
+use subtle_domain::session::{ClientInfo, Session, SessionSummary};
 use subtle_domain::sync::{EventName, SyncEvent};
 use subtle_domain::text::ErrorMessage;
 use subtle_domain::user::User;
@@ -88,7 +88,7 @@ async fn attempt(
     let begun = match outcome {
         Ok(from) => {
             let (session, token) = new_session(ports, &user, client.clone(), now);
-            let Session { authenticated_at, assurance, .. } = from;
+            let SessionSummary { authenticated_at, assurance, .. } = from;
             let expires_at = authenticated_at + ports.policy.sessions.absolute;
             let session = Session { authenticated_at, assurance, expires_at, ..session };
             if unit.sessions().is_new_device(&session).await? {
@@ -111,16 +111,17 @@ async fn spend(
     user: &User,
     unit: &mut dyn UnitOfWork,
     now: Timestamp,
-) -> Result<Result<Session, BridgeRefusal>, StoreError> {
+) -> Result<Result<SessionSummary, BridgeRefusal>, StoreError> {
     let unverified = ports.policy.require_verified_email && !user.email_verified;
     if !user.is_active() || unverified {
         return Ok(Err(BridgeRefusal::AccountClosed));
     }
     let Some(session) = &bridge.session_id else { return Ok(Err(BridgeRefusal::SessionOver)) };
     let session = unit.sessions().hold(&user.id, session).await?;
-    let enough =
-        |session: &Session| user.second_factor_at.is_none() || session.assurance == Assurance::SecondFactor;
-    let live = |session: &Session| session.is_live(&ports.policy.sessions, now) && enough(session);
+    let enough = |session: &SessionSummary| {
+        user.second_factor_at.is_none() || session.assurance == Assurance::SecondFactor
+    };
+    let live = |session: &SessionSummary| session.is_live(&ports.policy.sessions, now) && enough(session);
     let Some(session) = session.filter(live) else {
         return Ok(Err(BridgeRefusal::SessionOver));
     };

@@ -1,7 +1,7 @@
 use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::ports::StoreError;
-use subtle_domain::session::Session;
+use subtle_domain::session::SessionSummary;
 
 use super::Caller;
 use crate::{Page, Ports};
@@ -10,7 +10,7 @@ use crate::{Page, Ports};
 pub type SessionCursor = (Timestamp, SessionId);
 
 /// A page of sessions, last used first.
-pub type SessionPage = Page<Session, SessionCursor>;
+pub type SessionPage = Page<SessionSummary, SessionCursor>;
 
 /// Shows the caller's live sessions.
 pub async fn list_sessions(
@@ -46,7 +46,7 @@ mod tests {
             .sessions
             .expect_live()
             .withf(|_, _, _, _, limit| *limit == 3)
-            .returning(|_, _, _, _, _| Ok(vec![session(); 3]));
+            .returning(|_, _, _, _, _| Ok(vec![session().summary(); 3]));
         let page = list_sessions(&mocks.ports(), &caller(), None, 2).await.unwrap();
         assert_eq!(page.items.len(), 2);
         assert_eq!(page.next, Some((session().last_used_at, session().id)));
@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_page_has_no_next() {
         let mut mocks = test_ports::Mocks::default();
-        mocks.sessions.expect_live().returning(|_, _, _, _, _| Ok(vec![session(); 2]));
+        mocks.sessions.expect_live().returning(|_, _, _, _, _| Ok(vec![session().summary(); 2]));
         let page = list_sessions(&mocks.ports(), &caller(), None, 2).await.unwrap();
         assert_eq!((page.items.len(), page.next), (2, None));
     }

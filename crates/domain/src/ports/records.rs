@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::Timestamp;
 use crate::activity::{ActivityCursor, ActivityEntry, ActivitySummary, RecordedActivity, ReportedActivity};
-use crate::audit::{AuditCursor, AuditEntry, AuditQuery, RecordedAudit};
+use crate::audit::{AuditCursor, AuditEntry, AuditQuery, AuditedAct, RecordedAudit};
 use crate::ids::UserId;
 
 /// The activity timeline. Writing never makes a request wait.
@@ -47,6 +47,13 @@ pub trait AuditTrail: Send + Sync {
         after: Option<AuditCursor>,
         limit: u32,
     ) -> Result<Vec<RecordedAudit>, StoreError>;
+    /// What was done to a person, newest first: at most `limit`, behind `after`.
+    async fn acts_on(
+        &self,
+        user: &UserId,
+        after: Option<AuditCursor>,
+        limit: u32,
+    ) -> Result<Vec<AuditedAct>, StoreError>;
 }
 
 /// Proves that rows of the audit trail, and the seals over them, are the server's own.

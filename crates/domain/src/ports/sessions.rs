@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::Timestamp;
 use crate::ids::{SessionId, UserId};
 use crate::password::PasswordHash;
-use crate::session::{Generation, RevocationReason, Session, SessionPolicy};
+use crate::session::{Generation, RevocationReason, Session, SessionPolicy, SessionSummary};
 use crate::token::TokenDigest;
 use crate::user::User;
 
@@ -57,14 +57,14 @@ pub trait Sessions: Send + Sync {
         now: Timestamp,
         after: Option<(Timestamp, SessionId)>,
         limit: u32,
-    ) -> Result<Vec<Session>, StoreError>;
+    ) -> Result<Vec<SessionSummary>, StoreError>;
     /// A user's sessions, ended ones too, those that began last first: at most `limit`, behind the one of that beginning and identifier.
     async fn begun(
         &self,
         user: &UserId,
         after: Option<(Timestamp, String)>,
         limit: u32,
-    ) -> Result<Vec<Session>, StoreError>;
+    ) -> Result<Vec<SessionSummary>, StoreError>;
     /// Ends all sessions of a user but `keep`, tells all replicas, and names those that were ended.
     async fn revoke_others(
         &self,
@@ -90,7 +90,7 @@ pub trait SessionRepository: Send {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
     /// A session, which nobody changes before this unit of work ends.
-    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<SessionSummary>, StoreError>;
     /// As [`Sessions::begin`].
     async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError>;
     /// Notes that the owner of a session has an app with their new second factor; the session, if it is not ended. Its sign-in gets no

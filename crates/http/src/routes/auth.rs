@@ -80,7 +80,7 @@ impl From<SignedIn> for AuthResponse {
             token_type: "Bearer",
             expires_in: signed_in.expires_in.num_seconds(),
             refresh_token: signed_in.refresh_token.expose().to_owned(),
-            session: SessionDto::new(&signed_in.session, Some(&signed_in.session.id)),
+            session: SessionDto::new(&signed_in.session.summary(), Some(&signed_in.session.id)),
         }
     }
 }

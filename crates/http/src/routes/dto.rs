@@ -6,7 +6,7 @@ use subtle_application::Page;
 use subtle_domain::Timestamp;
 use subtle_domain::device;
 use subtle_domain::ids::SessionId;
-use subtle_domain::session::Session;
+use subtle_domain::session::SessionSummary;
 use subtle_domain::user::User;
 use utoipa::{IntoParams, ToSchema};
 
@@ -127,7 +127,7 @@ pub(super) struct SessionDto {
 }
 
 impl SessionDto {
-    pub(super) fn new(session: &Session, asking: Option<&SessionId>) -> Self {
+    pub(super) fn new(session: &SessionSummary, asking: Option<&SessionId>) -> Self {
         Self {
             id: session.id.to_string(),
             created_at: time(session.created_at),

@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 use subtle_application::{Ports, admin};
 use subtle_domain::ids::UserId;
-use subtle_domain::session::Session;
+use subtle_domain::session::SessionSummary;
 use subtle_domain::timeline::TimelineEntry;
 use utoipa::ToSchema;
 
@@ -47,8 +47,8 @@ pub(super) struct BegunSession {
     revoked_at: Option<String>,
 }
 
-impl From<&Session> for BegunSession {
-    fn from(session: &Session) -> Self {
+impl From<&SessionSummary> for BegunSession {
+    fn from(session: &SessionSummary) -> Self {
         Self { session: SessionDto::new(session, None), revoked_at: session.revoked_at.map(time) }
     }
 }

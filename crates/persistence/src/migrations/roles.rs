@@ -11,6 +11,7 @@ pub(super) const ARE_ROWS_PROTECTED: &str = "
     SELECT CASE
         WHEN to_regclass('users') IS NULL OR to_regrole('subtle_user') IS NULL THEN false
         WHEN NOT has_column_privilege('subtle_user', 'users', 'id', 'SELECT') THEN false
+        WHEN NOT has_column_privilege('subtle_user', 'users', 'full_name', 'UPDATE') THEN false
         WHEN NOT (SELECT relrowsecurity FROM pg_class WHERE oid = to_regclass('users')) THEN false
         WHEN current_setting('server_version_num')::int >= 160000
             THEN pg_has_role(current_user, 'subtle_user', 'SET')

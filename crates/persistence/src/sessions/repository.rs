@@ -10,9 +10,9 @@ use subtle_domain::Timestamp;
 use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::password::PasswordHash;
 use subtle_domain::ports::{SessionRepository, StoreError};
-use subtle_domain::session::{RevocationReason, Session};
+use subtle_domain::session::{RevocationReason, Session, SessionSummary};
 
-use super::rows::{Ended, NewRow, SessionRow, ids, is_new_device};
+use super::rows::{Ended, NewRow, SessionRow, SummaryRow, ids, is_new_device};
 use super::{CHANNEL, REVOKE, REVOKE_ALL_BUT, begin};
 use crate::prepared::Prepare;
 use crate::schema::{imported_refresh_tokens, sessions, users};
@@ -39,7 +39,7 @@ impl SessionRepository for PgUnitOfWork {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let ended: Vec<Ended> = step!(self, connection => sql_query(REVOKE)
+        let ended: Vec<Ended> = step_as!(self, user, connection => sql_query(REVOKE)
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())
@@ -48,15 +48,15 @@ impl SessionRepository for PgUnitOfWork {
         Ok(!ended.is_empty())
     }
 
-    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let row: Option<SessionRow> = step!(self, connection => sessions::table
+    async fn hold(&mut self, user: &UserId, id: &SessionId) -> Result<Option<SessionSummary>, StoreError> {
+        let row: Option<SummaryRow> = step_as!(self, user, connection => sessions::table
             .filter(sessions::id.eq(id.as_str()))
             .filter(sessions::user_id.eq(user.as_str()))
-            .select(SessionRow::as_select())
+            .select(SummaryRow::as_select())
             .for_share()
             .first(connection)
             .map(OptionalExtension::optional))?;
-        row.map(Session::try_from).transpose()
+        row.map(SessionSummary::try_from).transpose()
     }
 
     async fn begin(&mut self, session: &Session, verified: &PasswordHash) -> Result<bool, StoreError> {
@@ -88,7 +88,7 @@ impl SessionRepository for PgUnitOfWork {
         reason: RevocationReason,
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let ended = step!(self, connection => sql_query(REVOKE_ALL_BUT)
+        let ended = step_as!(self, user, connection => sql_query(REVOKE_ALL_BUT)
             .bind::<Timestamptz, _>(now)
             .bind::<Text, _>(reason.as_str())
             .bind::<Text, _>(user.as_str())

@@ -8,7 +8,7 @@ use subtle_domain::ids::{SessionId, UserId};
 use subtle_domain::letter::{DEVICE_NOISE, device_of};
 use subtle_domain::ports::StoreError;
 use subtle_domain::second_factor::Assurance;
-use subtle_domain::session::{ClientInfo, Generation, Session};
+use subtle_domain::session::{ClientInfo, Generation, Session, SessionSummary};
 use subtle_domain::token::TokenDigest;
 
 use crate::error::corrupt;
@@ -56,17 +56,54 @@ impl TryFrom<SessionRow> for Session {
             salt: row.salt,
             created_at: row.created_at,
             authenticated_at: row.authenticated_at.unwrap_or(row.created_at),
-            assurance: if row.second_factor { Assurance::SecondFactor } else { Assurance::Password },
+            assurance: assurance(row.second_factor),
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
-            client: ClientInfo {
-                // Only shown to people. Another program may have written anything.
-                ip_address: row.ip_address.and_then(|text| text.parse().ok()),
-                user_agent: row.user_agent,
-            },
+            client: client(row.ip_address, row.user_agent),
         })
     }
+}
+
+/// What `subtle_user` may read of a session.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub(super) struct SummaryRow {
+    id: String,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    user_agent: Option<String>,
+    ip_address: Option<String>,
+    last_used_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+    authenticated_at: Option<Timestamp>,
+    second_factor: bool,
+}
+
+impl TryFrom<SummaryRow> for SessionSummary {
+    type Error = StoreError;
+
+    fn try_from(row: SummaryRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: SessionId::try_from(row.id).map_err(|_invalid| corrupt("sessions", "id"))?,
+            created_at: row.created_at,
+            authenticated_at: row.authenticated_at.unwrap_or(row.created_at),
+            assurance: assurance(row.second_factor),
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+            client: client(row.ip_address, row.user_agent),
+        })
+    }
+}
+
+fn assurance(second_factor: bool) -> Assurance {
+    if second_factor { Assurance::SecondFactor } else { Assurance::Password }
+}
+
+/// Only shown to people. Another program may have written anything.
+fn client(ip_address: Option<String>, user_agent: Option<String>) -> ClientInfo {
+    ClientInfo { ip_address: ip_address.and_then(|text| text.parse().ok()), user_agent }
 }
 
 #[derive(Insertable)]

@@ -17,6 +17,7 @@ use crate::error::corrupt;
 use crate::pool::Database;
 use crate::prepared::Prepare;
 use crate::schema::user_usage_metrics;
+use crate::scope::Scope;
 
 /// The sums of a user's days.
 const BY_DAY: &str = "
@@ -176,7 +177,7 @@ pub(super) async fn quota(
     user: &UserId,
     month: Month,
     now: Timestamp,
-    connection: &mut AsyncPgConnection,
+    mut connection: &AsyncPgConnection,
 ) -> QueryResult<Vec<QuotaRow>> {
     let days = month.days();
     sql_query(QUOTA)
@@ -185,7 +186,7 @@ pub(super) async fn quota(
         .bind::<Date, _>(days.to)
         .bind::<Timestamptz, _>(now)
         .prepared()
-        .load(connection)
+        .load(&mut connection)
         .await
 }
 
@@ -213,7 +214,8 @@ impl UsageReports for PgUsageReports {
         after: Option<UsageCursor>,
         limit: u32,
     ) -> Result<Vec<UsageRow>, StoreError> {
-        let rows: Vec<MetricsRow> = repeatable!(self.database, connection => {
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<MetricsRow> = scoped!(self.database, scope, connection => {
             let mut query = user_usage_metrics::table
                 .filter(user_usage_metrics::user_id.eq(user.as_str()))
                 .order((user_usage_metrics::created_at.desc(), user_usage_metrics::id.desc()))
@@ -245,15 +247,16 @@ impl UsageReports for PgUsageReports {
                 .bind::<Date, _>(days.to)
                 .prepared()
         };
+        let scope = Scope::of_reader(&self.database, user);
         match by {
             UsageGrouping::Day => {
                 let rows: Vec<DayRow> =
-                    repeatable!(self.database, connection => asked(BY_DAY).load(connection))?;
+                    scoped!(self.database, scope, connection => asked(BY_DAY).load(connection))?;
                 Ok(rows.into_iter().map(Into::into).collect())
             }
             UsageGrouping::Feature => {
                 let rows: Vec<FeatureRow> =
-                    repeatable!(self.database, connection => asked(BY_FEATURE).load(connection))?;
+                    scoped!(self.database, scope, connection => asked(BY_FEATURE).load(connection))?;
                 Ok(rows.into_iter().map(Into::into).collect())
             }
         }
@@ -266,7 +269,8 @@ impl UsageReports for PgUsageReports {
         limit: u32,
     ) -> Result<Vec<(NaiveDate, UsageTotals)>, StoreError> {
         let first_too_late = before.map_or(LAST_DAY, first_day_from);
-        let rows: Vec<DayRow> = repeatable!(self.database, connection => sql_query(LAST_DAYS)
+        let scope = Scope::of_reader(&self.database, user);
+        let rows: Vec<DayRow> = scoped!(self.database, scope, connection => sql_query(LAST_DAYS)
             .bind::<Text, _>(user.as_str())
             .bind::<Date, _>(first_too_late)
             .bind::<BigInt, _>(i64::from(limit)).prepared()
@@ -275,6 +279,7 @@ impl UsageReports for PgUsageReports {
     }
 
     async fn quota(&self, user: &UserId, month: Month, now: Timestamp) -> Result<QuotaFigures, StoreError> {
-        into_quota(repeatable!(self.database, connection => quota(user, month, now, connection))?)
+        let scope = Scope::of_reader(&self.database, user);
+        into_quota(scoped!(self.database, scope, connection => quota(user, month, now, connection))?)
     }
 }

@@ -44,7 +44,7 @@ fn knowing(bridge: Option<Bridge>) -> test_ports::Mocks {
 fn unit(user: User, session: Option<Session>, refused: Option<BridgeRefusal>) -> MockUnit {
     let mut unit = MockUnit::default();
     unit.users.expect_lock().returning(move |_| Ok(Some(user.clone())));
-    unit.sessions.expect_hold().returning(move |_, _| Ok(session.clone()));
+    unit.sessions.expect_hold().returning(move |_, _| Ok(session.as_ref().map(Session::summary)));
     unit.sync.expect_append().times(1).returning(move |event| {
         assert_eq!((event.event_type.as_str(), event.source.as_str()), ("bridge_redemption", "subtle"));
         let error = event.error.as_ref().map(ErrorMessage::as_str);
