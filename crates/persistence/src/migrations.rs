@@ -5,6 +5,7 @@
 //! migration is then undone and tried again. What fails leaves nothing behind, and the error names migration and statement.
 
 mod adopt;
+mod done;
 mod grants;
 mod made;
 mod revert;
@@ -30,6 +31,7 @@ use crate::error::Fault;
 use crate::options::{InvalidUrl, PoolOptions};
 use crate::pool::{ConnectError, Connector};
 pub use adopt::{AdoptError, Adopted, adopt};
+pub use done::Done;
 pub use grants::{check_rights, grant_again, grant_to, granted};
 pub(crate) use made::indexes;
 use revert::Loss;
@@ -126,37 +128,6 @@ impl From<Box<dyn std::error::Error + Send + Sync>> for MigrateError {
                 statement: failed.statement,
             },
             Err(error) => Self::List(error.to_string()),
-        }
-    }
-}
-
-/// A step towards a database that is up to date.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Done {
-    /// This migration was applied.
-    Applied(String),
-    /// This role, which could run the service, was given what it lacked for that.
-    Granted(String),
-    /// It could not be.
-    NotGranted {
-        /// The role.
-        role: String,
-        /// What the server said.
-        why: String,
-    },
-}
-
-impl std::fmt::Display for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Applied(name) => write!(f, "applied {name}"),
-            Self::Granted(role) => write!(f, "granted to {role} again what a server needs"),
-            Self::NotGranted { role, why } => {
-                write!(
-                    f,
-                    "{role} was not granted what a server needs ({why}): run `subtle migrate --grant-to {role}`"
-                )
-            }
         }
     }
 }
