@@ -292,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_of_a_session_tells_whether_it_lives() {
+        let lives = |session: &Session, at| session.summary().is_live(&POLICY, began() + at);
+        let (millisecond, unused) = (TimeDelta::milliseconds(1), session(5));
+        assert!(lives(&unused, POLICY.idle - millisecond) && !lives(&unused, POLICY.idle));
+        let busy = Session { last_used_at: began() + POLICY.absolute, ..session(5) };
+        assert!(lives(&busy, POLICY.absolute - millisecond) && !lives(&busy, POLICY.absolute));
+        assert!(!lives(&Session { revoked_at: Some(began()), ..session(5) }, TimeDelta::zero()));
+    }
+
+    #[test]
     fn an_idle_session_ends() {
         assert_eq!(decide(5, POLICY.idle), RefreshDecision::Refuse);
         assert!(matches!(decide(5, POLICY.idle - TimeDelta::milliseconds(1)), RefreshDecision::Rotate(_)));

@@ -175,6 +175,16 @@ async fn without_the_role_the_service_works_and_nothing_is_protected() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_only_read_is_none_to_work_as_and_whoever_migrates_mends_that_too() {
+    let home = Home::of_three().await;
+    assert!(are_rows_protected(home.url()).await.unwrap());
+    home.run("REVOKE UPDATE (full_name) ON users FROM subtle_user").await;
+    assert!(!are_rows_protected(home.url()).await.unwrap());
+    assert!(migrate(home.url()).await.unwrap().is_empty());
+    assert!(are_rows_protected(home.url()).await.unwrap());
+}
+
+#[tokio::test]
 async fn the_role_of_a_service_changes_neither_the_schema_nor_the_audit_trail() {
     let home = Home::of_three().await;
     home.run(ROWS).await;
