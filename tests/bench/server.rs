@@ -109,7 +109,7 @@ pub(crate) fn run(program: &Path, url: &str, data: &Path, arguments: &[&str]) ->
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Trouble::new(format!("`{typed}` fails: {}", said.lines().last().unwrap_or_default())))
+    Err(Trouble::new(format!("`{typed}`: {}: {}", output.status, said.lines().last().unwrap_or_default())))
 }
 
 fn command(settings: &Settings) -> Command {

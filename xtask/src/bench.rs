@@ -15,14 +15,13 @@ const OPTIMISED: &str = "profile.dev.package.subtle-tests.opt-level=3";
 
 /// It needs the tests' helpers, so it is one of their programs: `tests/bench`. The server is the one that is released.
 pub(crate) fn bench(arguments: &[OsString]) -> Outcome {
-    let asks_for_help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
-    let server = match env::var_os(SERVER) {
-        Some(path) => std::path::absolute(path).map_err(Failure::when(SERVER))?,
-        None if asks_for_help => PathBuf::new(),
-        None => release()?,
-    };
-    let program = program()?;
-    become_it(Command::new(program).arg("--server").arg(server).args(arguments))
+    let mut command = Command::new(program()?);
+    command.args(arguments);
+    if !arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        let given = env::var_os(SERVER).map(|path| std::path::absolute(path).map_err(Failure::when(SERVER)));
+        command.arg("--server").arg(given.unwrap_or_else(release)?);
+    }
+    become_it(&mut command)
 }
 
 /// The program, built. Run by Cargo it could not end with a line of its own.
