@@ -11,4 +11,7 @@ SELECT day, subscription_tier, role, sum(accounts) FROM (
 GROUP BY day, subscription_tier, role HAVING sum(accounts) <> 0;
 
 INSERT INTO usage_counts (events)
-SELECT (SELECT count(*) FROM user_usage_metrics) - (SELECT coalesce(sum(events), 0) FROM usage_counts);
+SELECT events FROM (
+    SELECT (SELECT count(*) FROM user_usage_metrics) - (SELECT coalesce(sum(events), 0) FROM usage_counts) AS events
+) AS uncounted
+WHERE events <> 0;
