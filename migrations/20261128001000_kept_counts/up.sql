@@ -32,7 +32,7 @@ CREATE FUNCTION fold_user_counts() RETURNS VOID AS $$
         DELETE FROM user_counts WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM user_counts WHERE day IN (
                 SELECT day FROM user_counts GROUP BY day HAVING count(*) > 20 LIMIT 100
-            ) LIMIT 2000 FOR UPDATE SKIP LOCKED
+            ) LIMIT 20000 FOR UPDATE SKIP LOCKED
         )) RETURNING *
     )
     INSERT INTO user_counts (day, subscription_tier, role, accounts)
@@ -57,7 +57,7 @@ BEGIN
         CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
     FROM rows WHERE deleted_at IS NULL
     GROUP BY 1, 2, 3;
-    IF random() < 0.01 THEN
+    IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_counts();
     END IF;
     RETURN NULL;
@@ -73,6 +73,9 @@ BEGIN
         (NEW.created_at, NEW.subscription_tier, NEW.role, NEW.deleted_at, 1)
     ) AS version (created_at, subscription_tier, role, deleted_at, accounts)
     WHERE version.deleted_at IS NULL;
+    IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM fold_user_counts();
+    END IF;
     RETURN NULL;
 END;
 $$ LANGUAGE plpgsql SECURITY DEFINER;
@@ -81,7 +84,7 @@ CREATE FUNCTION count_usage() RETURNS TRIGGER AS $$
 BEGIN
     INSERT INTO usage_counts (events)
     SELECT CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END FROM rows HAVING count(*) > 0;
-    IF random() < 0.01 THEN
+    IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_usage_counts();
     END IF;
     RETURN NULL;
@@ -91,7 +94,7 @@ $$ LANGUAGE plpgsql SECURITY DEFINER;
 -- Nothing is left to count. `users` can't be truncated: the audit trail refers to it.
 CREATE FUNCTION count_no_usage() RETURNS TRIGGER AS $$
 BEGIN
-    DELETE FROM usage_counts;
+    TRUNCATE usage_counts;
     RETURN NULL;
 END;
 $$ LANGUAGE plpgsql SECURITY DEFINER;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use subtle_domain::ports::StoreError;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use crate::pool::Database;
@@ -69,11 +69,19 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
     /// The answer to a question. An error is of the statement that it was a part of, or that its time was up.
     pub(crate) async fn ask(&self, question: Q) -> Result<A, StoreError> {
         let (answer, answered) = oneshot::channel();
-        if self.shared.leave(Waiting { question, answer }) {
-            let turn = Turn { desk: Arc::clone(&self.shared), is_over: false };
-            self.shared.database.runtime().spawn(turn.run());
-        }
-        let answered = async { answered.await.unwrap_or_else(|_dropped| Err(unanswered())) };
+        self.put_if(self.shared.leave(Waiting { question, answer }));
+        let answered = async {
+            let mut answered = answered;
+            let told = match timeout(PATIENCE, &mut answered).await {
+                Ok(told) => told,
+                Err(_long) => {
+                    // Nobody may have come since who would have seen that what is under way does not come back.
+                    self.put_if(self.shared.look_again());
+                    answered.await
+                }
+            };
+            told.unwrap_or_else(|_dropped| Err(unanswered()))
+        };
         let span = tracing::debug_span!(
             target: TARGET,
             "statement of several",
@@ -87,10 +95,32 @@ impl<Q: Clone + Send + Sync + 'static, A: Send + 'static> Batcher<Q, A> {
         }
         outcome
     }
+
+    fn put_if(&self, has_a_turn: bool) {
+        if has_a_turn {
+            let turn = Turn { desk: Arc::clone(&self.shared), is_over: false };
+            self.shared.database.runtime().spawn(turn.run());
+        }
+    }
 }
 
 fn unanswered() -> StoreError {
     StoreError::Defect(Box::new(Unanswered))
+}
+
+impl<Q, A> State<Q, A> {
+    fn take_turn(&mut self) -> bool {
+        let has_a_turn = match self.turns {
+            0 => !self.waiting.is_empty(),
+            TURNS.. => false,
+            _ => {
+                let is_late = self.sent.elapsed() >= PATIENCE;
+                self.waiting.len() >= CROWD || is_late && !self.waiting.is_empty()
+            }
+        };
+        self.turns += usize::from(has_a_turn);
+        has_a_turn
+    }
 }
 
 impl<Q, A> Desk<Q, A> {
@@ -102,13 +132,12 @@ impl<Q, A> Desk<Q, A> {
     fn leave(&self, question: Waiting<Q, A>) -> bool {
         let mut state = self.state();
         state.waiting.push(question);
-        let has_a_turn = match state.turns {
-            0 => true,
-            TURNS.. => false,
-            _ => state.waiting.len() >= CROWD || state.sent.elapsed() >= PATIENCE,
-        };
-        state.turns += usize::from(has_a_turn);
-        has_a_turn
+        state.take_turn()
+    }
+
+    /// The same for one who has waited.
+    fn look_again(&self) -> bool {
+        self.state().take_turn()
     }
 }
 

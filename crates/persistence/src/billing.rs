@@ -24,7 +24,8 @@ use crate::schema::billing_history;
 use crate::scope::Scope;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Sums of a month that are not closed, by user behind `$3`.
+/// Sums of a month that are not closed, by user behind `$3`. Planned anew for each page: a plan that knows neither the days nor
+/// where the page begins reads and sorts the whole month.
 const OPEN: &str = "
     SELECT daily.user_id, sum(daily.total_cost) AS total
     FROM usage_daily daily
@@ -186,6 +187,7 @@ impl Billing for PgBilling {
     }
 
     async fn totals(&self, query: &BillingQuery) -> Result<Vec<BillingTotal>, StoreError> {
+        // Planned anew each time: of all or of one person, that makes two plans.
         const TOTALS: &str = "
             SELECT currency, status, count(*) AS records, sum(amount) AS amount FROM billing_history
             WHERE ($1 IS NULL OR user_id = $1) AND ($2 IS NULL OR status = $2)
@@ -193,7 +195,7 @@ impl Billing for PgBilling {
         let scope = scope(&self.database, query);
         let rows: Vec<TotalRow> = scoped!(self.database, scope, connection => sql_query(TOTALS)
             .bind::<Nullable<Text>, _>(query.user_id.as_ref().map(UserId::as_str))
-            .bind::<Nullable<Text>, _>(query.status.map(BillingStatus::as_str)).prepared()
+            .bind::<Nullable<Text>, _>(query.status.map(BillingStatus::as_str))
             .load(connection))?;
         rows.into_iter().map(BillingTotal::try_from).collect()
     }
@@ -209,7 +211,7 @@ impl Billing for PgBilling {
             .bind::<Date, _>(days.from)
             .bind::<Date, _>(days.to)
             .bind::<Nullable<Text>, _>(after.as_ref().map(UserId::as_str))
-            .bind::<BigInt, _>(i64::from(limit)).prepared()
+            .bind::<BigInt, _>(i64::from(limit))
             .load(connection))?;
         rows.into_iter().map(MonthlyCost::try_from).collect()
     }

@@ -9,9 +9,10 @@ use diesel::sql_types::Untyped;
 /// trip of its own and planned anew.
 pub(crate) struct Prepared<Q>(Q);
 
-/// `sql_query(CONSTANT).bind(…).prepared().prepared().load(connection)`.
+/// `sql_query(CONSTANT).bind(…).prepared().load(connection)`.
 pub(crate) trait Prepare: Sized {
-    /// Prepares this once on each connection. Its text must not depend on anything.
+    /// Prepares this once on each connection. Its text must not depend on anything, and one plan must be good for whatever is bound:
+    /// not where a bound value says whether a condition counts at all, or how much of a table is read.
     fn prepared(self) -> Prepared<Self> {
         Prepared(self)
     }

@@ -245,7 +245,8 @@ impl UnitOfWork for PgUnitOfWork {
         if self.failed {
             return Err(StoreError::Defect(Box::new(Failed)));
         }
-        self.end("COMMIT").await
+        // Nobody waited to hear that a step laid its role down. Had that failed, COMMIT alone would undo all and call it done.
+        self.end("SET LOCAL ROLE NONE; COMMIT").await
     }
 
     async fn rollback(self: Box<Self>) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ WITH step AS (
 ), free AS (
     SELECT sessions.id FROM sessions JOIN step USING (id, user_id, generation)
     WHERE sessions.revoked_at IS NULL
-    FOR NO KEY UPDATE OF sessions SKIP LOCKED
+    FOR UPDATE OF sessions SKIP LOCKED
 )
 UPDATE sessions SET generation = step.next, refresh_token = step.digest, last_used_at = step.at
 FROM step JOIN free USING (id)

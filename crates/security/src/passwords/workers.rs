@@ -145,9 +145,9 @@ fn step_back() {
     }
 }
 
-/// The niceness of the threads: a third of another thread's share, all of an idle processor.
+/// The niceness of the threads: a tenth of another thread's share, all of an idle processor.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+const NICE: i32 = 10;
 
 impl Drop for Workers {
     /// Does not wait for the threads: each ends after what it works on.
