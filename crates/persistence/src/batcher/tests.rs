@@ -103,9 +103,11 @@ async fn nothing_is_asked_for_those_who_have_gone() {
 
 #[tokio::test]
 async fn a_statement_that_never_comes_back_holds_up_those_alone_who_are_part_of_it() {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
     let batcher = Batcher::new(nowhere(), |_, questions: Arc<[u32]>| {
         async move {
             if questions.contains(&0) {
+                SENT.store(1, Ordering::Relaxed);
                 std::future::pending::<()>().await;
             }
             Ok(questions.to_vec())
@@ -113,10 +115,16 @@ async fn a_statement_that_never_comes_back_holds_up_those_alone_who_are_part_of_
         .boxed()
     });
     let mut lost = Box::pin(batcher.ask(0));
+    let others = async {
+        while SENT.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // These gather behind it, and nobody comes later.
+        ask_all(&batcher, 1..9).await
+    };
     tokio::select! {
         _ = &mut lost => panic!("it was answered"),
-        // These gather behind it, and nobody comes later.
-        others = ask_all(&batcher, 1..9) => assert!(others.iter().all(Result::is_ok)),
+        others = others => assert!(others.iter().all(Result::is_ok)),
     }
     assert!(matches!(lost.await, Err(StoreError::Unavailable(_))));
 }
