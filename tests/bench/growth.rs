@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::common::columns::columns;
 use crate::fill::{self, Size};
 use crate::load::{Caller, Phase, drive};
 use crate::people::sign_in;
 use crate::progress::note;
 use crate::requests::get;
 use crate::row::Budget;
-use crate::shared::columns::columns;
 use crate::stage::Stage;
 use crate::table::millis;
 use crate::trouble::Outcome;

@@ -19,8 +19,8 @@ mod black_box {
     pub(crate) mod sums;
 }
 
-#[path = "../shared"]
-mod shared {
+#[path = "../common"]
+mod common {
     pub(crate) mod columns;
     pub(crate) mod machine;
 }

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::machine;
 use crate::cpu::memory;
 use crate::load::{Caller, Driven, Phase, drive};
 use crate::progress::Progress;
-use crate::shared::machine;
 use crate::stage::Stage;
 use crate::trouble::Outcome;
 

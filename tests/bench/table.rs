@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::common::columns::columns;
 use crate::row::{Row, per_second};
-use crate::shared::columns::columns;
 
 const HEAD: [&str; 13] = [
     "path",

@@ -14,8 +14,8 @@ mod black_box {
     pub(crate) mod support;
 }
 
-#[path = "../shared"]
-mod shared {
+#[path = "../common"]
+mod common {
     pub(crate) mod columns;
     pub(crate) mod machine;
 }
@@ -42,12 +42,12 @@ use clap::{Parser, ValueEnum as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use black_box::support;
+use common::machine;
 use faults::Fault;
 use load::Load;
 use pace::Pace;
 use report::{End, Row, seconds};
 use samples::Tally;
-use shared::machine;
 use stage::Stage;
 use support::Random;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::common::columns::columns;
 use crate::samples::Tally;
-use crate::shared::columns::columns;
 
 /// How one fault went.
 #[derive(Debug)]

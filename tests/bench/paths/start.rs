@@ -1,9 +1,9 @@
 //! From the start of a process to its first answer that it is ready, on a migrated database.
 
+use crate::common::machine;
 use crate::progress::note;
 use crate::row::{Budget, Row};
 use crate::server::Server;
-use crate::shared::machine;
 use crate::stage::Stage;
 use crate::trouble::Outcome;
 
