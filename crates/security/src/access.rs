@@ -13,6 +13,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ports::{AccessTokens, SigningKey};
 use subtle_domain::token::{AccessClaims, AccessToken, InvalidAccessToken};
 
+use crate::foreground::Foreground;
 use crate::secret::{Keys, MasterSecrets};
 
 mod format;
@@ -74,6 +75,7 @@ pub struct JwtAccessTokens {
     verifying: Vec<VerifyingKey>,
     validation: Validation,
     verified: Verified,
+    foreground: Foreground,
 }
 
 /// What one of our keys has signed, for this issuer and audience, of whatever time.
@@ -106,7 +108,14 @@ impl JwtAccessTokens {
             header,
             signing,
             verified: Verified::new(),
+            foreground: Foreground::default(),
         })
+    }
+
+    /// Those whose tokens are taken.
+    #[must_use]
+    pub fn foreground(&self) -> Foreground {
+        self.foreground.clone()
     }
 
     fn authenticate(&self, token: &str) -> Option<Signed> {
@@ -145,6 +154,7 @@ impl AccessTokens for JwtAccessTokens {
         if now - self.leeway >= claims.expires_at {
             return Err(InvalidAccessToken::Expired);
         }
+        self.foreground.serve();
         Ok(claims)
     }
 

@@ -8,7 +8,7 @@
 //! In reading order: [`secret`] makes the keys, [`access`] signs and verifies access tokens with them, [`refresh`] makes and
 //! opens refresh tokens, [`bridge`] those of the hand-off, [`imported`] knows those of another service, [`one_time`] makes the tokens in
 //! letters, [`challenges`] those of sign-ins in two steps, [`authenticators`] checks the codes of second factors, [`service_keys`] makes
-//! the secrets of programs, [`audit_proof`] proves the audit trail; [`fields`] encrypts values of the database; [`passwords`] hashes,
+//! the secrets of programs, [`audit_proof`] proves the audit trail; [`fields`] encrypts values of the database; [`passwords`] hashes, while [`foreground`] lets it,
 //! [`checksum`] files; [`ids`] and [`clock`] stand for chance and time.
 
 #![warn(missing_docs)]
@@ -22,6 +22,7 @@ pub mod checksum;
 pub mod clock;
 mod encryption;
 pub mod fields;
+pub mod foreground;
 mod hex;
 pub mod ids;
 pub mod imported;
@@ -40,6 +41,7 @@ pub use challenges::MacChallenges;
 pub use checksum::Checksum;
 pub use clock::SystemClock;
 pub use fields::{AesFieldCipher, EncryptionKeys, InvalidEncryptionKeys, UnfitFieldCipher};
+pub use foreground::Foreground;
 pub use ids::CuidGenerator;
 pub use imported::MacImportedTokens;
 pub use one_time::MacOneTimeTokens;

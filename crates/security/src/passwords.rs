@@ -11,9 +11,11 @@ use subtle_domain::throttle::RetryAfter;
 use subtle_metrics::Histogram;
 use tracing::Instrument as _;
 
+mod outcome;
 mod rounds;
 mod workers;
 
+use crate::foreground::Foreground;
 use rounds::Bcrypt;
 use workers::{Full, Workers};
 
@@ -64,9 +66,9 @@ pub struct BcryptHasher {
 }
 
 impl BcryptHasher {
-    /// Starts the threads.
-    pub fn new(settings: HasherSettings) -> Result<Self, UnfitHasher> {
-        let bcrypt = Bcrypt::new(settings.cost).ok_or(UnfitHasher::Cost(settings.cost))?;
+    /// Starts the threads, which make room for the foreground while it is busy.
+    pub fn new(settings: HasherSettings, foreground: Foreground) -> Result<Self, UnfitHasher> {
+        let bcrypt = Bcrypt::new(settings.cost, foreground).ok_or(UnfitHasher::Cost(settings.cost))?;
         let expected = bcrypt.expected_time();
         let workers =
             Workers::start(settings.threads, settings.queue, expected).map_err(UnfitHasher::Threads)?;
@@ -154,7 +156,7 @@ mod tests {
 
     fn hasher(cost: u32, threads: usize, queue: usize) -> BcryptHasher {
         let threads = NonZeroUsize::new(threads).unwrap();
-        BcryptHasher::new(HasherSettings { cost, threads, queue }).unwrap()
+        BcryptHasher::new(HasherSettings { cost, threads, queue }, Foreground::default()).unwrap()
     }
 
     #[tokio::test]
@@ -222,7 +224,8 @@ mod tests {
     #[test]
     fn a_cost_that_bcrypt_does_not_have_is_refused() {
         for cost in [0, 3, 32, u32::MAX] {
-            let refused = BcryptHasher::new(HasherSettings::of_cost(cost)).err().unwrap();
+            let refused =
+                BcryptHasher::new(HasherSettings::of_cost(cost), Foreground::default()).err().unwrap();
             assert_eq!(refused.to_string(), format!("bcrypt's cost must be 4 to 31, not {cost}"));
         }
     }

@@ -92,13 +92,14 @@ pub(crate) fn wire(
         leeway: settings.clock_leeway,
         ..AccessTokenSettings::new(&settings.issuer, &settings.audience)
     };
-    let hasher = Arc::new(BcryptHasher::new(hashing)?);
+    let access_tokens = JwtAccessTokens::new(secrets, tokens)?;
+    let hasher = Arc::new(BcryptHasher::new(hashing, access_tokens.foreground())?);
     let (usage_log, activity_log) = (Arc::new(usage_log), Arc::new(log));
     let ports = Ports {
         ids: Arc::new(CuidGenerator::new(Arc::clone(&clock))),
         clock,
         passwords: Arc::clone(&hasher) as _,
-        access_tokens: Arc::new(JwtAccessTokens::new(secrets, tokens)?),
+        access_tokens: Arc::new(access_tokens),
         refresh_tokens: Arc::new(MacRefreshTokens::new(secrets)),
         revocations: Arc::clone(&revocations) as _,
         store: Arc::new(store.clone()),

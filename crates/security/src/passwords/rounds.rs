@@ -6,31 +6,36 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, general_purpose::NO_PAD};
 use bcrypt::HashParts;
 use subtle_domain::password::{Password, PasswordAttempt, PasswordHash};
 
+use super::outcome::outcome;
+use crate::foreground::Foreground;
 use crate::random;
 
 /// About what a round takes, before any was measured.
 const TIME_OF_A_ROUND: Duration = Duration::from_micros(50);
+/// Bytes of a password that bcrypt reads: 72 with the NUL at its end.
+const LONGEST: usize = 71;
 
 /// bcrypt at a configured cost.
 pub(super) struct Bcrypt {
     cost: u32,
-    /// A hash of the configured cost that no password is known for.
-    dummy: String,
     rounds: AtomicU64,
+    foreground: Foreground,
 }
 
 impl Bcrypt {
     pub(super) const COSTS: RangeInclusive<u32> = 4..=31;
 
     /// `None` if bcrypt has no such cost.
-    pub(super) fn new(cost: u32) -> Option<Self> {
-        Self::COSTS.contains(&cost).then(|| Self { cost, dummy: dummy(cost), rounds: AtomicU64::new(0) })
+    pub(super) fn new(cost: u32, foreground: Foreground) -> Option<Self> {
+        let made = || Self { cost, rounds: AtomicU64::new(0), foreground };
+        Self::COSTS.contains(&cost).then(made)
     }
 
     pub(super) fn cost(&self) -> u32 {
@@ -48,8 +53,9 @@ impl Bcrypt {
 
     /// A hash of the password, which is short enough to be read whole; `None` if bcrypt should see that otherwise.
     pub(super) fn hash(&self, password: &Password) -> Option<PasswordHash> {
-        let parts = self.compute(password.expose(), self.cost, random::bytes())?;
-        PasswordHash::parse(&parts.to_string()).ok()
+        let salt = random::bytes();
+        let outcome = self.compute(password.expose(), self.cost, salt)?;
+        PasswordHash::parse(&written(self.cost, salt, outcome)).ok()
     }
 
     /// Whether the attempt is the password of `hash`.
@@ -58,13 +64,15 @@ impl Bcrypt {
     /// (an erased person's), of an older cost, or `$2x$`, whose bug would have to be computed along (ASVS 6.3.8). Only a
     /// hash of a higher cost than configured takes more.
     pub(super) fn verify(&self, attempt: &PasswordAttempt, hash: &PasswordHash) -> bool {
-        let stored = self.readable_cost(hash.expose());
-        let (hash, cost) = stored.map_or((self.dummy.as_str(), self.cost), |cost| (hash.expose(), cost));
+        let stored = self.readable(hash.expose());
+        let (cost, salt) =
+            stored.as_ref().map_or((self.cost, [0; 16]), |parts| (parts.get_cost(), parts.get_salt_raw()));
         let text = attempt.expose();
-        self.count(cost);
-        let matches = bcrypt::non_truncating_verify(text.unwrap_or_default(), hash).unwrap_or(false)
-            && text.is_some()
-            && stored.is_some();
+        let outcome = self.compute(text.unwrap_or_default(), cost, salt);
+        let matches = outcome.zip(stored).is_some_and(|(outcome, stored)| {
+            let (ours, theirs) = (written(cost, salt, outcome), stored.to_string());
+            verify_slices_are_equal(ours.as_bytes(), theirs.as_bytes()).is_ok() && text.is_some()
+        });
         if !matches {
             self.fill_up_from(cost);
         }
@@ -76,11 +84,11 @@ impl Bcrypt {
         black_box(self.verify(attempt, &PasswordHash::tombstone()));
     }
 
-    /// The cost of a hash that can be computed within reason: no higher than the highest, unless that is configured.
-    fn readable_cost(&self, hash: &str) -> Option<u32> {
-        let cost = HashParts::from_str(hash).ok()?.get_cost();
+    /// The parts of a hash that can be computed within reason: of a cost no higher than the highest, unless that is configured.
+    fn readable(&self, hash: &str) -> Option<HashParts> {
+        let parts = HashParts::from_str(hash).ok()?;
         let affordable = *Self::COSTS.start()..=self.cost.max(PasswordHash::DEAREST);
-        (affordable.contains(&cost) && !hash.starts_with("$2x$")).then_some(cost)
+        (affordable.contains(&parts.get_cost()) && !hash.starts_with("$2x$")).then_some(parts)
     }
 
     /// The work by which `cost` falls short of the configured one: 2^n is 2^m and all powers from there up to n.
@@ -90,20 +98,22 @@ impl Bcrypt {
         }
     }
 
-    fn compute(&self, text: &str, cost: u32, salt: [u8; 16]) -> Option<HashParts> {
-        self.count(cost);
-        bcrypt::non_truncating_hash_with_salt(text, cost, salt).ok()
-    }
-
-    fn count(&self, cost: u32) {
+    /// bcrypt's outcome, after the same work whatever it is; `None` for a text that it would not read whole.
+    fn compute(&self, text: &str, cost: u32, salt: [u8; 16]) -> Option<[u8; 23]> {
         self.rounds.fetch_add(1 << cost, Ordering::Relaxed);
+        let whole = text.len() <= LONGEST && !text.contains('\0');
+        let mut password = Vec::with_capacity(LONGEST + 1);
+        password.extend_from_slice(if whole { text.as_bytes() } else { &[] });
+        password.push(0);
+        let outcome = outcome(cost, salt, &password, &self.foreground);
+        black_box(&mut password).fill(0);
+        whole.then_some(outcome)
     }
 }
 
-/// A hash of random salt and outcome: as much work to verify against as any, and nothing to do at the start.
-fn dummy(cost: u32) -> String {
+/// A hash as it is stored.
+fn written(cost: u32, salt: [u8; 16], outcome: [u8; 23]) -> String {
     let base64 = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
-    let (salt, outcome) = (random::bytes::<16>(), random::bytes::<23>());
     format!("$2b${cost:02}${}{}", base64.encode(salt), base64.encode(outcome))
 }
 
@@ -113,12 +123,16 @@ mod tests {
 
     use super::*;
 
+    fn bcrypt(cost: u32) -> Bcrypt {
+        Bcrypt::new(cost, Foreground::default()).unwrap()
+    }
+
     fn verifies(text: &str, hash: &str) -> bool {
-        Bcrypt::new(4).unwrap().verify(&PasswordAttempt::new(text), &PasswordHash::parse(hash).unwrap())
+        bcrypt(4).verify(&PasswordAttempt::new(text), &PasswordHash::parse(hash).unwrap())
     }
 
     fn hash(cost: u32, text: &str) -> PasswordHash {
-        Bcrypt::new(cost).unwrap().hash(&Password::parse(text).unwrap()).unwrap()
+        bcrypt(cost).hash(&Password::parse(text).unwrap()).unwrap()
     }
 
     /// Computed with libxcrypt.
@@ -203,23 +217,14 @@ mod tests {
             ("too dear", &right, &malformed(&of_cost("$31"))),
             ("no base64", &right, &malformed(&stored.expose().replacen("$06$", "$06$!", 1)[..60])),
         ] {
-            let bcrypt = Bcrypt::new(6).unwrap();
+            let bcrypt = bcrypt(6);
             assert!(!bcrypt.verify(attempt, hash), "{what}");
             assert_eq!(bcrypt.rounds(), 1 << 6, "{what}");
         }
-        let bcrypt = Bcrypt::new(6).unwrap();
+        let bcrypt = bcrypt(6);
         bcrypt.verify_nothing(&right);
         bcrypt.verify_nothing(&unreadable);
         assert_eq!(bcrypt.rounds(), 2 << 6);
-    }
-
-    #[test]
-    fn a_dummy_hash_is_one_like_any_other() {
-        for cost in [4, 10, 31] {
-            let dummy = PasswordHash::parse(&dummy(cost)).unwrap();
-            assert_eq!(Bcrypt::new(31).unwrap().readable_cost(dummy.expose()), Some(cost));
-            assert_eq!(HashParts::from_str(dummy.expose()).unwrap().to_string(), dummy.expose());
-        }
     }
 
     proptest! {
