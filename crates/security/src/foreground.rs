@@ -18,15 +18,24 @@ impl Foreground {
 
     /// Notes that somebody is served.
     pub(crate) fn serve(&self) {
-        self.until.store(self.now() + Self::LINGER, Ordering::Relaxed);
+        self.serve_at(Instant::now());
     }
 
     pub(crate) fn is_busy(&self) -> bool {
-        self.now() < self.until.load(Ordering::Relaxed)
+        self.is_busy_at(Instant::now())
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - Self::LINGER)
+    fn serve_at(&self, now: Instant) {
+        self.until.store(self.millis(now) + Self::LINGER, Ordering::Relaxed);
+    }
+
+    fn is_busy_at(&self, now: Instant) -> bool {
+        self.millis(now) < self.until.load(Ordering::Relaxed)
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.epoch);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX - Self::LINGER)
     }
 }
 
@@ -38,18 +47,20 @@ impl Default for Foreground {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
     use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn it_is_busy_for_a_while() {
-        let (foreground, began) = (Foreground::default(), Instant::now());
-        assert!(!foreground.is_busy());
-        foreground.clone().serve();
-        assert!(foreground.is_busy() || began.elapsed() >= Duration::from_millis(Foreground::LINGER));
-        thread::sleep(Duration::from_millis(Foreground::LINGER + 1));
-        assert!(!foreground.is_busy());
+        let foreground = Foreground::default();
+        let at = |millis| foreground.epoch + Duration::from_millis(millis);
+        assert!(!foreground.is_busy_at(at(0)));
+        foreground.clone().serve_at(at(1000));
+        for (millis, busy) in
+            [(1000, true), (999 + Foreground::LINGER, true), (1000 + Foreground::LINGER, false)]
+        {
+            assert_eq!(foreground.is_busy_at(at(millis)), busy, "{millis}");
+        }
     }
 }

@@ -20,6 +20,7 @@ mod migrations;
 mod notes;
 mod one_time;
 mod outbox;
+mod plans;
 mod revocations;
 mod roles;
 mod second_factors;

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,12 +11,11 @@ use subtle_domain::Timestamp;
 use subtle_domain::ports::{Clock, Revocations};
 use subtle_persistence::{Database, PoolOptions, RevocationFeed, RevocationList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::net::UnixStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::Notify;
-use tokio_postgres::config::Host;
 
-use crate::support::{Home, session_id, start, user_id};
+use crate::support::{Home, door, session_id, start, user_id};
 
 const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(15);
 
@@ -174,17 +172,6 @@ async fn what_is_revoked_while_the_connection_is_lost_is_refused_after_it_is_bac
     eventually("the account is refused", || replica.refuses("eve", "s9")).await;
     replica.notify("s:s2").await;
     eventually("the new connection listens", || replica.refuses("ada", "s2")).await;
-}
-
-/// Where to listen for who comes by a URL, and where the database is. `None` if it isn't behind a unix socket.
-async fn door(home: &Home) -> Option<(TcpListener, String, PathBuf)> {
-    let config: tokio_postgres::Config = home.url().parse().unwrap();
-    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
-    let socket = folder.join(".s.PGSQL.5432");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (user, name) = (config.get_user()?, config.get_dbname()?);
-    let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
-    Some((listener, url, socket))
 }
 
 /// A way to the database, as a URL, and how to make it dark: what is connected then stays connected, and nothing comes through any

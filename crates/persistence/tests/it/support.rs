@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use subtle_domain::token::TokenDigest;
 use subtle_domain::user::{Role, SubscriptionTier, User};
 use subtle_local_postgres::testing::{self, TestDatabase};
 use subtle_persistence::{Database, PgStore, PoolOptions, migrations};
+use tokio::net::TcpListener;
+use tokio_postgres::config::Host;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// A migrated database, in Tokyo.
@@ -59,9 +62,12 @@ impl Home {
 
     async fn of(database: TestDatabase) -> Self {
         let home = Self { database };
-        let name = home.database.name();
-        home.run(&format!("ALTER DATABASE \"{name}\" SET timezone = 'Asia/Tokyo'")).await;
+        home.run(&format!("ALTER DATABASE \"{}\" SET timezone = 'Asia/Tokyo'", home.name())).await;
         home
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.database.name()
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -293,4 +299,15 @@ pub(crate) fn session(id: &str, user: &str) -> Session {
 
 pub(crate) fn is_unavailable<T>(outcome: &Result<T, StoreError>) -> bool {
     matches!(outcome, Err(StoreError::Unavailable(_)))
+}
+
+/// Where to listen for who comes by a URL, and where the database is. `None` if it isn't behind a unix socket.
+pub(crate) async fn door(home: &Home) -> Option<(TcpListener, String, PathBuf)> {
+    let config: tokio_postgres::Config = home.url().parse().unwrap();
+    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return None };
+    let socket = folder.join(".s.PGSQL.5432");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (user, name) = (config.get_user()?, config.get_dbname()?);
+    let url = format!("postgres://{user}@{}/{name}", listener.local_addr().unwrap());
+    Some((listener, url, socket))
 }
