@@ -31,5 +31,6 @@ pub fn database_json(report: &subtle_domain::inspection::DatabaseReport) -> Stri
     serde_json::to_string(&routes::DatabaseDto::from(report)).unwrap_or_default()
 }
 pub use metrics::Gauges;
+pub use routes::UserList;
 pub use server::{Readiness, Server};
 pub use settings::{InvalidNetwork, IpNetwork, Settings};

@@ -28,6 +28,7 @@ mod sync;
 mod timeline;
 mod usage;
 
+pub use admin_users::UserList;
 pub(crate) use database::DatabaseDto;
 pub(crate) use quotas::QuotaDto;
 pub(crate) use second_factor::ChallengeDto;

@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::Serialize;
 use subtle_application::Ports;
 use subtle_application::admin::{self, ChangeUserError};
-use subtle_domain::directory::UserRow;
+use subtle_domain::directory::{PageStart, UserPage, UserQuery, UserRow};
 use subtle_domain::ids::UserId;
 use subtle_domain::user::User;
 use utoipa::ToSchema;
@@ -64,7 +64,7 @@ impl From<&UserRow> for CountedUser {
 /// A page of accounts.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UserList {
+pub struct UserList {
     users: Vec<CountedUser>,
     /// Accounts that match, on all pages.
     #[schema(example = 1024)]
@@ -77,6 +77,24 @@ pub(super) struct UserList {
     current_page: Option<u32>,
     /// Where the next page begins; null on the last.
     next_cursor: Option<String>,
+}
+
+impl UserList {
+    /// A page that answers a query.
+    #[must_use]
+    pub fn of(page: &UserPage, query: &UserQuery) -> Self {
+        let size = i64::from(query.page_size);
+        Self {
+            users: page.users.iter().map(CountedUser::from).collect(),
+            total: page.total,
+            total_pages: (page.total + size - 1) / size,
+            current_page: match query.start {
+                PageStart::Number(number) => Some(number),
+                PageStart::After(_) => None,
+            },
+            next_cursor: page.next.as_ref().map(|next| cursor::of_users(next, query.sort)),
+        }
+    }
 }
 
 /// List accounts.
@@ -95,16 +113,9 @@ pub(super) async fn list(
     ports: Data<Ports>,
     Admin { by, asked: Params(query) }: Admin<Params<UserListQuery>>,
 ) -> Result<HttpResponse, ApiError> {
-    let current_page = query.page_number();
     let query = query.into_query()?;
     let page = admin::list_users(&ports, &by, &query).await?;
-    Ok(HttpResponse::Ok().json(UserList {
-        users: page.users.iter().map(CountedUser::from).collect(),
-        total: page.total,
-        total_pages: (page.total + i64::from(query.page_size) - 1) / i64::from(query.page_size),
-        current_page,
-        next_cursor: page.next.map(|next| cursor::of_users(&next, query.sort)),
-    }))
+    Ok(HttpResponse::Ok().json(UserList::of(&page, &query)))
 }
 
 /// See an account.

@@ -36,11 +36,6 @@ pub(in crate::routes) struct UserListQuery {
 }
 
 impl UserListQuery {
-    /// The number to tell, where the page was asked for by number.
-    pub(super) fn page_number(&self) -> Option<u32> {
-        self.cursor.is_none().then(|| self.page.unwrap_or(1))
-    }
-
     pub(super) fn into_query(self) -> Result<UserQuery, ApiError> {
         let mut errors = FieldErrors::default();
         let page_size = self.page_size.unwrap_or(20);
