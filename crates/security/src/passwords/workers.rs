@@ -146,7 +146,7 @@ fn step_back() {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(%error, "the threads for passwords run at everybody's priority");
         }
-        // They rest for less than the 50 µs by which Linux may let a thread sleep longer than it asked for.
+        // Linux lets a thread sleep for up to 50 µs longer than it asked for, which is half a rest.
         if let Err(error) = rustix::thread::set_current_timer_slack(Some(NonZeroU64::MIN)) {
             tracing::debug!(%error, "the threads for passwords rest longer than they need to");
         }
