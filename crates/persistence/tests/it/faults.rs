@@ -1,6 +1,5 @@
 //! What happens when the database, or the way to it, lets us down.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,9 +12,8 @@ use subtle_domain::user::ProfileChange;
 use subtle_persistence::{Database, PgAccounts, PgHealth, PgSessions, PoolOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
-use tokio_postgres::config::Host;
 
-use crate::support::{Home, is_unavailable, later, session, session_id, store, user, user_id};
+use crate::support::{Home, door, is_unavailable, later, session, session_id, store, user, user_id};
 
 #[tokio::test]
 async fn a_database_that_is_there_answers() {
@@ -184,14 +182,14 @@ async fn a_unit_of_work_whose_backend_dies_is_unavailable_and_the_next_is_fine()
 
 /// A way to the server that can go dark: what is connected then stays connected, and nothing comes through any more.
 struct Tunnel {
-    port: u16,
+    url: String,
     dark: Arc<AtomicBool>,
 }
 
 impl Tunnel {
-    async fn to(socket: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+    /// `None` if the database isn't behind a unix socket.
+    async fn to(home: &Home) -> Option<Self> {
+        let (listener, url, socket) = door(home).await?;
         let dark = Arc::new(AtomicBool::new(false));
         let light = Arc::clone(&dark);
         tokio::spawn(async move {
@@ -203,7 +201,7 @@ impl Tunnel {
                 tokio::spawn(carry(from_server, to_client, Arc::clone(&light)));
             }
         });
-        Self { port, dark }
+        Some(Self { url, dark })
     }
 }
 
@@ -227,12 +225,8 @@ async fn carry(
 async fn after_a_network_that_went_dark_the_first_new_try_succeeds() {
     let home = Home::new().await;
     home.add(&user("ada")).await;
-    let config: tokio_postgres::Config = home.url().parse().unwrap();
-    let Some(Host::Unix(folder)) = config.get_hosts().first() else { return };
-    let tunnel = Tunnel::to(Path::new(folder).join(".s.PGSQL.5432")).await;
-    let (user_name, name) = (config.get_user().unwrap(), config.get_dbname().unwrap());
-    let url = format!("postgres://{user_name}@127.0.0.1:{}/{name}?connection_limit=3", tunnel.port);
-    let mut options = PoolOptions::from_url(&url).unwrap();
+    let Some(tunnel) = Tunnel::to(&home).await else { return };
+    let mut options = PoolOptions::from_url(&format!("{}?connection_limit=3", tunnel.url)).unwrap();
     options.statement = Duration::from_millis(300);
     let accounts = PgAccounts::new(Database::new(options).unwrap());
     let ada = user_id("ada");
