@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Timestamptz};
+use diesel::{select, sql_query};
 use diesel_async::RunQueryDsl;
 use subtle_domain::Timestamp;
 use subtle_domain::ports::{Clock, StoreError};
@@ -19,6 +19,14 @@ use crate::pool::Database;
 
 /// How many rows one statement takes away at most.
 const BATCH: i64 = 500;
+/// How many accounts a range of the user list has when it was cut off; at twice as many it is cut again. A page is found by looking at all
+/// ranges and then skipping half of one: with a million accounts both take as long.
+const RANGE: i32 = 2_000;
+
+diesel::define_sql_function! {
+    /// Cuts one range of the user list that has more than twice so many accounts; whether there was one.
+    fn cut_user_range(size: Integer) -> diesel::sql_types::Bool;
+}
 
 /// Rows that are taken away so long after their end.
 struct Dead {
@@ -151,7 +159,21 @@ impl PgCleaner {
             }
             all += rows;
         }
+        self.cut_ranges().await?;
         Ok(all)
+    }
+
+    /// Cuts ranges of the user list that have grown large; none while somebody writes accounts.
+    async fn cut_ranges(&self) -> Result<(), StoreError> {
+        let mut cuts = 0_u32;
+        while repeatable!(self.database, connection => select(cut_user_range(RANGE)).get_result(connection))?
+        {
+            cuts += 1;
+        }
+        if cuts > 0 {
+            tracing::info!(cuts, "ranges of the user list were cut");
+        }
+        Ok(())
     }
 }
 

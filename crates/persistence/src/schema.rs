@@ -297,6 +297,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_range_counts (id) {
+        id -> Int8,
+        range_id -> Int8,
+        subscription_tier -> Text,
+        role -> Text,
+        accounts -> Int8,
+    }
+}
+
+diesel::table! {
+    user_ranges (id) {
+        id -> Int8,
+        sort -> Text,
+        low_time -> Timestamptz,
+        low_text -> Text,
+        low_id -> Text,
+    }
+}
+
+diesel::table! {
     user_usage_metrics (id) {
         id -> Text,
         user_id -> Text,
@@ -374,6 +394,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     user_activity,
     user_counts,
     user_quotas,
+    user_range_counts,
+    user_ranges,
     user_usage_metrics,
     users,
 );

@@ -12,7 +12,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSort, UserSortKey};
 use subtle_domain::ports::StoreError;
 
-use super::totals;
+use super::totals::{self, Landmark};
 use crate::schema::users;
 use crate::user_row::{UserRow, lower};
 
@@ -28,34 +28,46 @@ const FAR: i64 = 200;
 /// A page's query.
 pub(super) struct List<'a> {
     query: &'a UserQuery,
-    start: Start<'a>,
+    start: Start,
 }
 
-/// Where it starts: a cursor's key has the type of what it is compared with.
-enum Start<'a> {
-    Skip(i64),
-    /// So many, from a landmark on.
-    SkipFrom(Timestamp, i64),
-    AfterTime(Timestamp, &'a str),
-    AfterText(&'a str, &'a str),
+/// Where a page starts: so many behind a place, or behind the begin of the list.
+struct Start {
+    place: Option<Place>,
+    /// Whether a list that ascends has what is at the place itself; one that descends has not.
+    takes_in: bool,
+    skip: i64,
 }
 
-impl<'a> Start<'a> {
-    fn of(query: &'a UserQuery) -> Result<Self, StoreError> {
-        match (&query.start, query.sort.key) {
-            (PageStart::Number(number), _) => {
+/// A place in the order of the list: what it is ordered by, and the account's identifier.
+pub(super) struct Place {
+    pub(super) key: Key,
+    pub(super) id: String,
+}
+
+pub(super) enum Key {
+    Time(Timestamp),
+    Text(String),
+}
+
+impl Start {
+    fn of(query: &UserQuery) -> Result<Self, StoreError> {
+        let UserCursor { key, id } = match &query.start {
+            PageStart::Number(number) => {
                 let before = i64::from(number.saturating_sub(1));
-                Ok(Self::Skip(before.saturating_mul(query.page_size.into())))
+                let skip = before.saturating_mul(query.page_size.into());
+                return Ok(Self { place: None, takes_in: true, skip });
             }
-            (PageStart::After(UserCursor { key, id }), UserSortKey::CreatedAt) => {
+            PageStart::After(cursor) => cursor,
+        };
+        let key = match query.sort.key {
+            UserSortKey::CreatedAt => {
                 let at = DateTime::parse_from_rfc3339(key);
-                let at = at.map_err(|no_time| StoreError::Conflict(Box::new(no_time)))?;
-                Ok(Self::AfterTime(at.to_utc(), id.as_str()))
+                Key::Time(at.map_err(|no_time| StoreError::Conflict(Box::new(no_time)))?.to_utc())
             }
-            (PageStart::After(UserCursor { key, id }), UserSortKey::Email | UserSortKey::FullName) => {
-                Ok(Self::AfterText(key, id.as_str()))
-            }
-        }
+            UserSortKey::Email | UserSortKey::FullName => Key::Text(key.clone()),
+        };
+        Ok(Self { place: Some(Place { key, id: id.to_string() }), takes_in: false, skip: 0 })
     }
 }
 
@@ -73,21 +85,19 @@ impl<'a> List<'a> {
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<(Vec<(UserRow, String)>, i64)> {
         let (mut one, mut other) = (&*connection, &*connection);
-        let nearer = self.landmark(&mut one).await?;
-        let start = nearer.as_ref().unwrap_or(&self.start);
-        let (rows, total) = join(self.page(start).load(&mut one), self.total(&mut other)).await;
+        if self.is_far() {
+            let Landmark { begin, before, total } =
+                totals::landmark(self.query, self.start.skip, &mut one).await?;
+            let start = Start { place: begin, takes_in: true, skip: self.start.skip - before };
+            return Ok((self.page(&start).load(&mut one).await?, total));
+        }
+        let (rows, total) = join(self.page(&self.start).load(&mut one), self.total(&mut other)).await;
         Ok((rows?, total?))
     }
 
-    /// Where to begin to count instead of at the first, if a page lies far behind it.
-    async fn landmark(&self, connection: &mut &AsyncPgConnection) -> QueryResult<Option<Start<'static>>> {
-        let Start::Skip(rows) = self.start else { return Ok(None) };
-        let UserQuery { sort, search, .. } = self.query;
-        if rows < FAR || sort.key != UserSortKey::CreatedAt || search.is_some() {
-            return Ok(None);
-        }
-        let landmark = totals::landmark(self.query, rows, connection).await?;
-        Ok(landmark.map(|landmark| Start::SkipFrom(landmark.bound, rows - landmark.before)))
+    /// Whether a page lies so far behind the first that it is worth a look where to begin to count.
+    fn is_far(&self) -> bool {
+        self.start.skip >= FAR && self.query.search.is_none()
     }
 
     async fn total(&self, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
@@ -100,7 +110,7 @@ impl<'a> List<'a> {
     /// The page is found by identifiers alone; only its own rows are then read in full.
     fn page(
         &self,
-        start: &Start<'a>,
+        start: &'a Start,
     ) -> users::BoxedQuery<'a, Pg, (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>, Text)> {
         let sort = self.query.sort;
         users::table
@@ -110,7 +120,7 @@ impl<'a> List<'a> {
             .into_boxed()
     }
 
-    fn ids(&self, start: &Start<'a>) -> users::BoxedQuery<'a, Pg, Text> {
+    fn ids(&self, start: &'a Start) -> users::BoxedQuery<'a, Pg, Text> {
         let sort = self.query.sort;
         let list = starting(matching(self.query), start, sort);
         list.order(order(sort)).limit(i64::from(self.query.page_size) + 1).select(users::id)
@@ -146,17 +156,27 @@ fn containing(part: &str) -> String {
     pattern
 }
 
-fn starting<'a>(list: Accounts<'a>, start: &Start<'a>, sort: UserSort) -> Accounts<'a> {
-    let (by_time, by_text) = (place::<Timestamptz>, place::<Text>);
-    match (start, sort.descending) {
-        (Start::Skip(rows), _) => list.offset(*rows),
-        (Start::SkipFrom(from, rows), false) => list.filter(users::created_at.ge(*from)).offset(*rows),
-        (Start::SkipFrom(until, rows), true) => list.filter(users::created_at.lt(*until)).offset(*rows),
-        (Start::AfterTime(at, id), false) => list.filter(by_time(sort.key).gt((*at, *id))),
-        (Start::AfterTime(at, id), true) => list.filter(by_time(sort.key).lt((*at, *id))),
-        (Start::AfterText(key, id), false) => list.filter(by_text(sort.key).gt((*key, *id))),
-        (Start::AfterText(key, id), true) => list.filter(by_text(sort.key).lt((*key, *id))),
-    }
+fn starting<'a>(list: Accounts<'a>, start: &'a Start, sort: UserSort) -> Accounts<'a> {
+    let list = match &start.place {
+        None => list,
+        Some(Place { key: Key::Time(time), id }) => {
+            let (place, bound) = (place::<Timestamptz>(sort.key), (*time, id.as_str()));
+            match (sort.descending, start.takes_in) {
+                (false, false) => list.filter(place.gt(bound)),
+                (false, true) => list.filter(place.ge(bound)),
+                (true, _) => list.filter(place.lt(bound)),
+            }
+        }
+        Some(Place { key: Key::Text(text), id }) => {
+            let (place, bound) = (place::<Text>(sort.key), (text.as_str(), id.as_str()));
+            match (sort.descending, start.takes_in) {
+                (false, false) => list.filter(place.gt(bound)),
+                (false, true) => list.filter(place.ge(bound)),
+                (true, _) => list.filter(place.lt(bound)),
+            }
+        }
+    };
+    if start.skip > 0 { list.offset(start.skip) } else { list }
 }
 
 /// What the list is ordered by, as its index has it: written in another way, it would be sorted anew for each page.

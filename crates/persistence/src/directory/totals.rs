@@ -1,33 +1,48 @@
-//! How many accounts there are, from the counts that triggers keep: by the day of their creation, tier and role.
+//! How many accounts there are, and where in the list they lie, from the counts that triggers keep: by range of the list, tier and role.
 
-use chrono::{Days, NaiveDate, NaiveTime};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Date, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
-use subtle_domain::directory::UserQuery;
+use subtle_domain::directory::{UserQuery, UserSortKey};
 use subtle_domain::user::{Role, SubscriptionTier};
 
+use super::list::{Key, Place};
 use crate::prepared::Prepare;
 
 const TOTAL: &str = "
-    SELECT coalesce(sum(accounts), 0)::bigint AS accounts FROM user_counts
-    WHERE ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)";
+    SELECT coalesce(sum(accounts), 0)::bigint AS accounts
+    FROM user_ranges JOIN user_range_counts ON range_id = user_ranges.id
+    WHERE sort = 'createdAt' AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)";
 
-/// The last day that begins at or before a place of the list, and how many accounts come before it.
-macro_rules! day_of {
-    ($direction:literal) => {
+/// The last range that begins at or before a place of the list, how many accounts come before it, and how many there are. Where the
+/// list descends a range begins at its high end, which is the low one of the range before it.
+macro_rules! range_of {
+    ($direction:literal, $begins_with:literal) => {
         concat!(
-            "SELECT day, before FROM (
-                 SELECT day, sum(accounts) AS accounts,
-                     (sum(sum(accounts)) OVER (ORDER BY day ",
+            "SELECT time, text, place_id, before, total FROM (
+                 SELECT lag(nullif(low_time, '-infinity'), ",
+            $begins_with,
+            ") OVER list AS time, lag(low_text, ",
+            $begins_with,
+            ") OVER list AS text, lag(low_id, ",
+            $begins_with,
+            ") OVER list AS place_id,
+                     sum(accounts) AS accounts,
+                     (sum(sum(accounts)) OVER list - sum(accounts))::bigint AS before,
+                     (sum(sum(accounts)) OVER ())::bigint AS total
+                 FROM user_ranges JOIN user_range_counts ON range_id = user_ranges.id
+                 WHERE sort = $4 AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)
+                 GROUP BY user_ranges.id
+                 WINDOW list AS (ORDER BY low_time ",
             $direction,
-            ") - sum(accounts))::bigint AS before
-                 FROM user_counts
-                 WHERE ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)
-                 GROUP BY day
-             ) AS days
+            ", low_text ",
+            $direction,
+            ", low_id ",
+            $direction,
+            ")
+             ) AS ranges
              WHERE before <= $3 AND accounts > 0
              ORDER BY before DESC LIMIT 1"
         )
@@ -41,19 +56,28 @@ struct Total {
 }
 
 #[derive(QueryableByName)]
-struct DayRow {
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
+struct RangeRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    time: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Text>)]
+    text: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    place_id: Option<String>,
     #[diesel(sql_type = BigInt)]
     before: i64,
+    #[diesel(sql_type = BigInt)]
+    total: i64,
 }
 
-/// From where it is not far to a place of the list in the order of creation.
+/// From where it is not far to a place of the list.
+#[derive(Default)]
 pub(super) struct Landmark {
-    /// Who comes earlier in the list was created at this time or later, or, where the list ascends, before it.
-    pub(super) bound: Timestamp,
-    /// How many these are.
+    /// Where the range begins; `None` at the end of the list from which it is read.
+    pub(super) begin: Option<Place>,
+    /// How many come before it.
     pub(super) before: i64,
+    /// How many there are in the whole list.
+    pub(super) total: i64,
 }
 
 /// How many accounts of the query's tier and role there are.
@@ -67,24 +91,38 @@ pub(super) async fn total(query: &UserQuery, connection: &mut &AsyncPgConnection
     Ok(total.accounts)
 }
 
-/// The last day's begin before `skip` accounts of the query's tier and role; none if there are none.
+/// The last range's begin before `skip` accounts of the query's tier and role.
 pub(super) async fn landmark(
     query: &UserQuery,
     skip: i64,
     connection: &mut &AsyncPgConnection,
-) -> QueryResult<Option<Landmark>> {
-    let descending = query.sort.descending;
-    let text = if descending { day_of!("DESC") } else { day_of!("ASC") };
-    let found: Option<DayRow> = sql_query(text)
+) -> QueryResult<Landmark> {
+    let text = if query.sort.descending { range_of!("DESC", "1") } else { range_of!("ASC", "0") };
+    let found: Option<RangeRow> = sql_query(text)
         .bind::<Nullable<Text>, _>(query.tier.map(SubscriptionTier::as_str))
         .bind::<Nullable<Text>, _>(query.role.map(Role::as_str))
         .bind::<BigInt, _>(skip)
+        .bind::<Text, _>(name(query.sort.key))
         .prepared()
         .get_result(connection)
         .await
         .optional()?;
-    Ok(found.and_then(|DayRow { day, before }| {
-        let day = if descending { day.checked_add_days(Days::new(1))? } else { day };
-        Some(Landmark { bound: day.and_time(NaiveTime::MIN).and_utc(), before })
-    }))
+    let Some(RangeRow { time, text, place_id, before, total }) = found else {
+        return Ok(Landmark::default());
+    };
+    let key = match query.sort.key {
+        UserSortKey::CreatedAt => time.map(Key::Time),
+        UserSortKey::Email | UserSortKey::FullName => text.map(Key::Text),
+    };
+    let begin = key.zip(place_id).map(|(key, id)| Place { key, id });
+    Ok(Landmark { begin, before, total })
+}
+
+/// What ranges of this order are called.
+fn name(key: UserSortKey) -> &'static str {
+    match key {
+        UserSortKey::CreatedAt => "createdAt",
+        UserSortKey::Email => "email",
+        UserSortKey::FullName => "fullName",
+    }
 }

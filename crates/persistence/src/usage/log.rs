@@ -15,7 +15,7 @@ use subtle_metrics::{Counter, Histogram};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::record::Batch;
 use crate::pool::Database;
@@ -25,6 +25,10 @@ use crate::refusal::Shared;
 const QUEUE: u32 = 20_000;
 /// How many events are written by one statement, but for those that its last caller brings beyond.
 const TOGETHER: usize = 5_000;
+/// How many events another statement is worth while one is under way: each costs PostgreSQL as much as some six events.
+const CROWD: usize = 16;
+/// How long they wait to be as many: what is under way may be on a connection that answers no more.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// How often a statement is run that was undone through no fault of its own.
 const TRIES: u32 = 3;
 
@@ -51,8 +55,8 @@ pub struct WrittenUsage {
 }
 
 impl PgUsageLog {
-    /// How many statements are usually under way at once: two, so that while one waits for its commit another gathers.
-    pub const WRITERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+    /// How many statements are under way at once at most: while one waits for its commit, one runs and one gathers.
+    pub const WRITERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
     /// A log into `database`, and the tasks that write it, each with a connection in use at a time. Must be called inside a Tokio
     /// runtime.
@@ -63,7 +67,8 @@ impl PgUsageLog {
         let (stop, stopped) = watch::channel(());
         let took = Histogram::new(Histogram::ANSWERS);
         let written = Arc::new(WrittenUsage { took, events: Counter::default() });
-        let writer = Writer { database, waiting, stopped, written: Arc::clone(&written) };
+        let under_way = Arc::new(watch::Sender::new(0));
+        let writer = Writer { database, waiting, stopped, under_way, written: Arc::clone(&written) };
         let tasks = (0..writers.get()).map(|_| tokio::spawn(writer.clone().run())).collect();
         let room = Arc::new(Semaphore::new(QUEUE as usize));
         (Self { queue, room, written }, UsageWriters { stop, tasks })
@@ -139,6 +144,8 @@ struct Writer {
     database: Database,
     waiting: Arc<Mutex<UnboundedReceiver<Submission>>>,
     stopped: watch::Receiver<()>,
+    /// How many statements are. Only who holds what waits begins another.
+    under_way: Arc<watch::Sender<usize>>,
     written: Arc<WrittenUsage>,
 }
 
@@ -151,6 +158,7 @@ impl Writer {
             }
             let events: Vec<_> = taken.iter().flat_map(|submission| &submission.events).collect();
             let outcomes = self.write(&events).await;
+            self.under_way.send_modify(|statements| *statements -= 1);
             let away = outcomes.iter().find_map(unavailable);
             answer(taken, outcomes);
             if let Some(error) = away {
@@ -169,7 +177,7 @@ impl Writer {
         }
     }
 
-    /// Awaits a caller and takes those that wait behind it; none when all is done.
+    /// Awaits a caller and takes those that wait behind it for the next statement; none when all is done.
     async fn take(&mut self) -> Vec<Submission> {
         let mut waiting = self.waiting.lock().await;
         let first = loop {
@@ -180,13 +188,30 @@ impl Writer {
             }
         };
         let mut taken: Vec<_> = first.into_iter().collect();
+        if taken.is_empty() {
+            return taken;
+        }
+        let before = *self.under_way.borrow();
+        let mut under_way = self.under_way.subscribe();
+        let late = sleep(PATIENCE);
+        tokio::pin!(late);
         let mut events = taken.iter().map(|submission| submission.events.len()).sum::<usize>();
-        while events < TOGETHER
-            && let Ok(next) = waiting.try_recv()
-        {
+        while events < TOGETHER {
+            let next = match waiting.try_recv() {
+                Ok(next) => Some(next),
+                Err(_none) if events >= CROWD || before == 0 => None,
+                Err(_none) => tokio::select! {
+                    next = waiting.recv() => next,
+                    // One came back: this one takes its place.
+                    _ = under_way.wait_for(|statements| *statements < before) => None,
+                    () = &mut late => None,
+                },
+            };
+            let Some(next) = next else { break };
             events += next.events.len();
             taken.push(next);
         }
+        self.under_way.send_modify(|statements| *statements += 1);
         taken
     }
 

@@ -12,12 +12,28 @@ const DIFFERENCES: &str = "
         UNION ALL SELECT day, subscription_tier, role, -accounts FROM user_counts
     ) AS both_sides GROUP BY day, subscription_tier, role HAVING sum(n) <> 0
     UNION ALL
+    SELECT format('%s %s %s: %s', range_id, subscription_tier, role, sum(n)) FROM (
+        SELECT range.id AS range_id, subscription_tier, role, 1 AS n
+        FROM (
+            SELECT *, lead(ROW(low_time, low_text, low_id)) OVER (PARTITION BY sort ORDER BY low_time, low_text, low_id) AS high
+            FROM user_ranges
+        ) AS range
+        CROSS JOIN users
+        CROSS JOIN LATERAL (SELECT
+            CASE sort WHEN 'createdAt' THEN created_at ELSE '-infinity' END AS time,
+            CASE sort WHEN 'email' THEN lower(email) WHEN 'fullName' THEN left(coalesce(lower(full_name), ''), 200) ELSE '' END AS text
+        ) AS place
+        WHERE deleted_at IS NULL AND (low_time, low_text, low_id) <= (time, text, users.id)
+            AND (high IS NULL OR ROW(time, text, users.id) < high)
+        UNION ALL SELECT range_id, subscription_tier, role, -accounts FROM user_range_counts
+    ) AS both_sides GROUP BY range_id, subscription_tier, role HAVING sum(n) <> 0
+    UNION ALL
     SELECT 'usage' WHERE (SELECT count(*) FROM user_usage_metrics) <> (SELECT coalesce(sum(events), 0) FROM usage_counts)";
 
-/// Accounts over ten days, a hundred a day, some of them of one moment; every seventh erased.
+/// Accounts over ten days, a hundred a day, some of them of one moment; a third of one name and a third without; every seventh erased.
 const PEOPLE: &str = "
-    INSERT INTO users (id, email, password_hash, created_at, updated_at, subscription_tier, role, deleted_at)
-    SELECT 'p' || n, n || '@example.com', repeat('x', 60),
+    INSERT INTO users (id, email, full_name, password_hash, created_at, updated_at, subscription_tier, role, deleted_at)
+    SELECT 'p' || n, n || '@example.com', (ARRAY['Ada', NULL, 'Number ' || n])[1 + n / 3 % 3], repeat('x', 60),
         TIMESTAMPTZ '2026-01-01 23:00Z' + n % 10 * INTERVAL '1 day' + n % 3 * INTERVAL '1 hour', now(),
         (ARRAY['free', 'pro', 'enterprise'])[1 + n % 3], (ARRAY['user', 'support'])[1 + n % 2],
         CASE WHEN n % 7 = 0 THEN now() END
@@ -28,6 +44,11 @@ const USAGE: &str = "
 
 async fn differences(home: &Home) -> Vec<String> {
     home.first_column(DIFFERENCES).await
+}
+
+/// Cuts as the service does, but smaller.
+async fn cut(home: &Home, size: u32) {
+    while home.value(&format!("SELECT cut_user_range({size})")).await == "t" {}
 }
 
 #[tokio::test]
@@ -46,25 +67,89 @@ async fn counts_keep_step_with_the_rows_whoever_writes() {
         "INSERT INTO users (id, email, password_hash, updated_at) VALUES ('p5', 'else@example.com', repeat('x', 60), now())
             ON CONFLICT DO NOTHING",
         "BEGIN; DELETE FROM users; ROLLBACK",
-        "SELECT fold_user_counts(), fold_usage_counts()",
+        "SELECT fold_user_counts(), fold_usage_counts(), fold_user_range_counts()",
         "TRUNCATE user_usage_metrics",
+        "UPDATE users SET email = 'x' || email, id = 'x' || id WHERE id LIKE 'p1%'",
+        "INSERT INTO users (id, email, full_name, password_hash, updated_at)
+            SELECT 'q' || n, 'Q' || n || '@example.com', 'Zoë ' || n, repeat('x', 60), now() FROM generate_series(1, 300) AS n",
     ] {
         home.run(sql).await;
         assert_eq!(differences(&home).await, Vec::<String>::new(), "{sql}");
+        cut(&home, 40).await;
+        assert_eq!(differences(&home).await, Vec::<String>::new(), "cut after {sql}");
     }
+    let ranges: u32 = home
+        .value("SELECT min(n) FROM (SELECT count(*) AS n FROM user_ranges GROUP BY sort) AS r")
+        .await
+        .parse()
+        .unwrap();
+    assert!(ranges > 10, "{ranges}");
+    let large = "SELECT count(*) FROM (SELECT FROM user_range_counts GROUP BY range_id HAVING sum(accounts) > 80) AS large";
+    assert_eq!(home.value(large).await, "0");
+}
+
+#[tokio::test]
+async fn ranges_begin_with_nobodys_address() {
+    let home = Home::new().await;
+    home.run(PEOPLE).await;
+    cut(&home, 40).await;
+    let texts =
+        home.first_column("SELECT low_text FROM user_ranges WHERE sort = 'email' AND low_text <> ''").await;
+    assert!(texts.len() > 10, "{texts:?}");
+    assert!(
+        texts.iter().all(|text| text.len() < "100@example.com".len() && !text.contains('@')),
+        "{texts:?}"
+    );
+}
+
+#[tokio::test]
+async fn ranges_are_not_cut_while_somebody_writes_accounts() {
+    let home = Home::new().await;
+    home.run(PEOPLE).await;
+    let mut writer = home.connection().await;
+    writer.batch_execute("BEGIN; UPDATE users SET full_name = 'Grace' WHERE id = 'p1'").await.unwrap();
+    assert_eq!(home.value("SELECT cut_user_range(40)").await, "f");
+    writer.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(home.value("SELECT cut_user_range(40)").await, "t");
+    assert_eq!(differences(&home).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_sees_ranges_as_they_were_before_a_cut_does_not_count_by_them() {
+    let home = Home::new().await;
+    home.run(PEOPLE).await;
+    let rename = "UPDATE users SET full_name = 'Grace' WHERE id = 'p1'";
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM users";
+    let mut writer = home.connection().await;
+    writer.batch_execute(begin).await.unwrap();
+    cut(&home, 40).await;
+    let refused = writer.batch_execute(rename).await.unwrap_err().to_string();
+    assert!(refused.contains("could not serialize access"), "{refused}");
+    for sql in ["ROLLBACK", begin, rename, "COMMIT"] {
+        writer.batch_execute(sql).await.unwrap();
+    }
+    assert_eq!(home.value("SELECT full_name FROM users WHERE id = 'p1'").await, "Grace");
+    assert_eq!(differences(&home).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
     let home = Home::new().await;
-    home.run(include_str!("../../../../../migrations/20261128001000_kept_counts/down.sql")).await;
-    home.run(PEOPLE).await;
-    home.run(USAGE).await;
-    home.run(include_str!("../../../../../migrations/20261128001000_kept_counts/up.sql")).await;
+    for step in [
+        include_str!("../../../../../migrations/20261129000000_user_ranges/down.sql"),
+        include_str!("../../../../../migrations/20261128001000_kept_counts/down.sql"),
+        PEOPLE,
+        USAGE,
+        include_str!("../../../../../migrations/20261128001000_kept_counts/up.sql"),
+        include_str!("../../../../../migrations/20261129000000_user_ranges/up.sql"),
+    ] {
+        home.run(step).await;
+    }
     home.run("DELETE FROM users WHERE id LIKE 'p6%'").await;
     home.run("INSERT INTO user_usage_metrics (id, user_id) VALUES ('late', 'p1')").await;
     assert_ne!(differences(&home).await, Vec::<String>::new());
     home.run(include_str!("../../../../../migrations/20261128001100_counts_of_what_was_there/up.sql")).await;
+    home.run(include_str!("../../../../../migrations/20261129000100_ranges_of_what_was_there/up.sql")).await;
     assert_eq!(differences(&home).await, Vec::<String>::new());
 }
 
@@ -97,25 +182,31 @@ async fn many_writers_leave_few_counts_and_wait_for_nobody() {
 async fn a_page_far_behind_the_first_is_the_same_as_one_that_is_counted_up_to() {
     let home = Home::new().await;
     home.run(PEOPLE).await;
+    cut(&home, 40).await;
     let directory = directory(&home);
     let filters = [(None, None), (SubscriptionTier::ALL.first(), None), (None, Role::ALL.first())];
+    let sorts = [
+        (UserSortKey::CreatedAt, "created_at"),
+        (UserSortKey::Email, "lower(email)"),
+        (UserSortKey::FullName, "left(coalesce(lower(full_name), ''), 200)"),
+    ];
     for (tier, role) in filters.map(|(tier, role)| (tier.copied(), role.copied())) {
-        for descending in [false, true] {
+        for ((key, order), descending) in sorts.iter().flat_map(|sort| [(sort, false), (sort, true)]) {
             let direction = if descending { "DESC" } else { "ASC" };
             let wanted = home
                 .first_column(&format!(
                     "SELECT id FROM users WHERE deleted_at IS NULL AND ({}) AND ({})
-                     ORDER BY created_at {direction}, id {direction}",
+                     ORDER BY {order} {direction}, id {direction}",
                     tier.map_or("true".to_owned(), |tier| format!("subscription_tier = '{}'", tier.as_str())),
                     role.map_or("true".to_owned(), |role| format!("role = '{}'", role.as_str())),
                 ))
                 .await;
-            let sort = UserSort { key: UserSortKey::CreatedAt, descending };
+            let sort = UserSort { key: *key, descending };
             let mut walked = Vec::new();
             for number in 1.. {
                 let start = PageStart::Number(number);
                 let page =
-                    page(&directory, &UserQuery { start, page_size: 7, tier, role, sort, ..all() }).await;
+                    page(&directory, &UserQuery { start, page_size: 23, tier, role, sort, ..all() }).await;
                 assert_eq!(page.total, i64::try_from(wanted.len()).unwrap());
                 if page.users.is_empty() {
                     break;
@@ -123,7 +214,7 @@ async fn a_page_far_behind_the_first_is_the_same_as_one_that_is_counted_up_to() 
                 walked.extend(ids(&page.users));
             }
             assert!(wanted.len() > 200);
-            assert_eq!(walked, wanted);
+            assert_eq!(walked, wanted, "by {order} {direction}");
         }
     }
 }

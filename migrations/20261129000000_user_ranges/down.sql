@@ -1,0 +1,11 @@
+DROP TRIGGER place_new_users ON users;
+DROP TRIGGER place_gone_users ON users;
+DROP TRIGGER place_changed_users ON users;
+DROP FUNCTION place_users();
+DROP FUNCTION place_changed_user();
+DROP FUNCTION cut_user_range(INTEGER);
+DROP FUNCTION hold_user_ranges();
+DROP FUNCTION fold_user_range_counts();
+DROP FUNCTION user_range_at(TEXT, TIMESTAMPTZ, TEXT, TEXT);
+DROP TABLE user_range_counts;
+DROP TABLE user_ranges;

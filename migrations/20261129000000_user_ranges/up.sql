@@ -1,0 +1,219 @@
+-- A page far behind the first was found by skipping all accounts before it, one by one; in the order of creation by the counts of days,
+-- which help nobody whose accounts came on one day. Accounts are counted by ranges of the list now, for each order that it has: a range
+-- goes from its low end to that of the next. Triggers keep count, whoever writes, by rows that are only added, as in `user_counts`;
+-- the sum of all rows is the count. `user_counts` stays for the figures by day.
+--
+-- The service cuts ranges that have grown large (`cut_user_range`). Where a low end is a text it is the shortest beginning of one that
+-- tells it from its neighbour: no address stands there, and nothing is left of an account that is erased.
+--
+-- Who counts holds a shared lock until the end of the transaction, so that nobody cuts meanwhile; who cuts waits for nobody. A
+-- transaction that sees the ranges as they were, which READ COMMITTED does not, fails (40001) if one was cut since.
+--
+-- Locks: `users`, for a moment.
+
+SET LOCAL lock_timeout = '5s';
+
+CREATE TABLE user_ranges (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sort TEXT NOT NULL,
+    low_time TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
+    low_text TEXT NOT NULL DEFAULT '',
+    low_id TEXT NOT NULL DEFAULT '',
+
+    CONSTRAINT user_ranges_sort_check CHECK (sort IN ('createdAt', 'email', 'fullName')),
+    CONSTRAINT user_ranges_place_key UNIQUE (sort, low_time, low_text, low_id)
+);
+INSERT INTO user_ranges (sort) VALUES ('createdAt'), ('email'), ('fullName');
+
+CREATE TABLE user_range_counts (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    range_id BIGINT NOT NULL,
+    subscription_tier TEXT NOT NULL,
+    role TEXT NOT NULL,
+    accounts BIGINT NOT NULL
+);
+CREATE INDEX idx_user_range_counts_range_id ON user_range_counts (range_id);
+
+-- The range of a place in an order.
+CREATE FUNCTION user_range_at(place_sort TEXT, place_time TIMESTAMPTZ, place_text TEXT, place_id TEXT) RETURNS BIGINT AS $$
+DECLARE
+    found BIGINT;
+BEGIN
+    SELECT id INTO found FROM user_ranges
+    WHERE sort = place_sort AND (low_time, low_text, low_id) <= (place_time, place_text, place_id)
+    ORDER BY low_time DESC, low_text DESC, low_id DESC LIMIT 1;
+    RETURN found;
+END;
+$$ LANGUAGE plpgsql STABLE;
+
+CREATE FUNCTION fold_user_range_counts() RETURNS VOID AS $$
+    WITH gone AS (
+        DELETE FROM user_range_counts WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM user_range_counts WHERE range_id IN (
+                SELECT range_id FROM user_range_counts GROUP BY range_id
+                HAVING count(*) > 4 + 2 * count(DISTINCT (subscription_tier, role)) LIMIT 100
+            ) LIMIT 20000 FOR UPDATE SKIP LOCKED
+        )) RETURNING *
+    )
+    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
+    SELECT range_id, subscription_tier, role, sum(accounts) FROM gone
+    GROUP BY range_id, subscription_tier, role HAVING sum(accounts) <> 0
+$$ LANGUAGE sql;
+
+-- Nobody cuts until the end of the transaction.
+CREATE FUNCTION hold_user_ranges() RETURNS VOID AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared('user_ranges'::regclass::oid::bigint);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM user_ranges FOR SHARE;
+    END IF;
+END;
+$$ LANGUAGE plpgsql;
+
+-- One for what comes and one for what goes: `rows` are those of the statement.
+CREATE FUNCTION place_users() RETURNS TRIGGER AS $$
+BEGIN
+    PERFORM hold_user_ranges();
+    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
+    SELECT user_range_at(place.sort, place.time, place.text, rows.id), subscription_tier, role,
+        CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
+    FROM rows, LATERAL (VALUES
+        ('createdAt', created_at, ''),
+        ('email', '-infinity', lower(email)),
+        ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
+    ) AS place (sort, time, text)
+    WHERE deleted_at IS NULL
+    GROUP BY 1, 2, 3;
+    IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM fold_user_range_counts();
+    END IF;
+    RETURN NULL;
+END;
+$$ LANGUAGE plpgsql SECURITY DEFINER;
+
+CREATE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
+BEGIN
+    PERFORM hold_user_ranges();
+    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
+    SELECT user_range_at(place.sort, place.time, place.text, rows.id), subscription_tier, role, sum(accounts)
+    FROM (VALUES
+        (OLD.id, OLD.created_at, OLD.email, OLD.full_name, OLD.subscription_tier, OLD.role, OLD.deleted_at, -1),
+        (NEW.id, NEW.created_at, NEW.email, NEW.full_name, NEW.subscription_tier, NEW.role, NEW.deleted_at, 1)
+    ) AS rows (id, created_at, email, full_name, subscription_tier, role, deleted_at, accounts), LATERAL (VALUES
+        ('createdAt', created_at, ''),
+        ('email', '-infinity', lower(email)),
+        ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
+    ) AS place (sort, time, text)
+    WHERE deleted_at IS NULL
+    GROUP BY 1, 2, 3 HAVING sum(accounts) <> 0;
+    IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM fold_user_range_counts();
+    END IF;
+    RETURN NULL;
+END;
+$$ LANGUAGE plpgsql SECURITY DEFINER;
+
+-- Cuts the first `size` accounts off a range that has more than twice as many, or somewhat fewer or more where they part by a shorter
+-- text; false if there is none, or if somebody is counting. In READ COMMITTED only: what is counted must be what others have committed
+-- until the lock was had.
+CREATE FUNCTION cut_user_range(size INTEGER) RETURNS BOOLEAN AS $$
+DECLARE
+    slack CONSTANT INTEGER := size / 20;
+    whole RECORD;
+    low TEXT;
+    key TEXT;
+    key_type TEXT;
+    cut RECORD;
+    upper_id BIGINT;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock('user_ranges'::regclass::oid::bigint) THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO whole FROM user_ranges WHERE id = (
+        SELECT range_id FROM user_range_counts GROUP BY range_id HAVING sum(accounts) > 2 * size
+        ORDER BY sum(accounts) DESC LIMIT 1
+    );
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    CASE whole.sort
+        WHEN 'createdAt' THEN key := 'created_at'; key_type := 'timestamptz'; low := whole.low_time;
+        WHEN 'email' THEN key := 'lower(email)'; key_type := 'text'; low := whole.low_text;
+        WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
+    END CASE;
+    IF whole.sort = 'createdAt' THEN
+        SELECT created_at::text AS key, id INTO cut FROM users
+        WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
+        ORDER BY created_at, id OFFSET size LIMIT 1;
+    ELSE
+        EXECUTE format(
+            'WITH near AS (
+                SELECT %1$s AS key, id, row_number() OVER () AS place
+                FROM users WHERE deleted_at IS NULL AND (%1$s, id) >= ($1, $2)
+                ORDER BY %1$s, id OFFSET $3 LIMIT $4
+            ), pairs AS (
+                SELECT key, id, place, lag(key) OVER (ORDER BY place) AS before FROM near
+            )
+            (SELECT left(key, length) AS key, '''' AS id FROM pairs, generate_series(1, length(key)) AS length
+                WHERE key > before AND left(key, length) > before AND left(key, length) <= key
+                ORDER BY length, place LIMIT 1)
+            UNION ALL
+            (SELECT key, id FROM near ORDER BY place OFFSET $5 LIMIT 1)
+            LIMIT 1', key
+        ) INTO cut USING low, whole.low_id, size - slack, 2 * slack + 1, slack;
+    END IF;
+    IF cut.key IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO user_ranges (sort, low_time, low_text, low_id) VALUES (
+        whole.sort,
+        CASE whole.sort WHEN 'createdAt' THEN cut.key::timestamptz ELSE '-infinity' END,
+        CASE whole.sort WHEN 'createdAt' THEN '' ELSE cut.key END,
+        cut.id
+    ) RETURNING id INTO upper_id;
+    EXECUTE format(
+        'WITH kept AS (
+            SELECT subscription_tier, role, count(*) AS accounts FROM users
+            WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2) AND (%1$s, id) < ($3::%2$s, $4)
+            GROUP BY subscription_tier, role
+        ), counted AS (
+            SELECT subscription_tier, role, sum(accounts) AS accounts FROM user_range_counts WHERE range_id = $5
+            GROUP BY subscription_tier, role
+        ), moved AS (
+            SELECT subscription_tier, role, coalesce(counted.accounts, 0) - coalesce(kept.accounts, 0) AS accounts
+            FROM counted FULL JOIN kept USING (subscription_tier, role)
+        )
+        INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
+        SELECT range.id, subscription_tier, role, range.sign * accounts
+        FROM moved, (VALUES ($5, -1), ($6, 1)) AS range (id, sign)
+        WHERE accounts <> 0', key, key_type
+    ) USING low, whole.low_id, cut.key, cut.id, whole.id, upper_id;
+    -- Who holds the ranges as they were before must not count by them.
+    UPDATE user_ranges SET low_id = low_id WHERE id = whole.id;
+    RETURN true;
+END;
+$$ LANGUAGE plpgsql SECURITY DEFINER;
+
+DO $$
+DECLARE
+    signature TEXT;
+BEGIN
+    FOREACH signature IN ARRAY ARRAY['user_range_at(text, timestamptz, text, text)', 'fold_user_range_counts()', 'hold_user_ranges()',
+        'place_users()', 'place_changed_user()', 'cut_user_range(integer)'] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
+        CONTINUE WHEN signature LIKE 'cut_%';
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
+    END LOOP;
+    ALTER FUNCTION cut_user_range(integer) SET datestyle = 'ISO';
+END;
+$$;
+
+CREATE TRIGGER place_new_users AFTER INSERT ON users
+    REFERENCING NEW TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION place_users();
+CREATE TRIGGER place_gone_users AFTER DELETE ON users
+    REFERENCING OLD TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION place_users();
+CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW
+    WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.created_at <> NEW.created_at OR OLD.id <> NEW.id
+        OR OLD.email <> NEW.email OR OLD.full_name IS DISTINCT FROM NEW.full_name
+        OR OLD.subscription_tier <> NEW.subscription_tier OR OLD.role <> NEW.role)
+    EXECUTE FUNCTION place_changed_user();
