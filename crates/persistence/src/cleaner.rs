@@ -39,7 +39,7 @@ struct Dead {
     after: TimeDelta,
 }
 
-const DEAD: [Dead; 9] = [
+const DEAD: [Dead; 11] = [
     Dead {
         what: "sessions that expired",
         table: "sessions",
@@ -102,6 +102,20 @@ const DEAD: [Dead; 9] = [
         end: "expires_at",
         only: "true",
         after: TimeDelta::days(35),
+    },
+    Dead {
+        what: "days on which somebody was active",
+        table: "active_users",
+        end: "day",
+        only: "true",
+        after: TimeDelta::days(3),
+    },
+    Dead {
+        what: "counts of who was active",
+        table: "active_user_counts",
+        end: "day",
+        only: "true",
+        after: TimeDelta::days(3),
     },
 ];
 

@@ -19,10 +19,8 @@ const STATS: &str = "
         FROM user_counts
     )
     SELECT total AS total_users,
-        (SELECT count(*)
-            FROM (SELECT DISTINCT user_id FROM user_activity WHERE created_at >= $1) AS active
-            WHERE NOT EXISTS (SELECT FROM users WHERE users.id = active.user_id AND users.deleted_at IS NOT NULL)
-        ) AS active_users_today,
+        (SELECT coalesce(sum(accounts), 0)::bigint FROM active_user_counts
+            WHERE day = ($1 AT TIME ZONE 'UTC')::date) AS active_users_today,
         this_week AS new_users_this_week,
         (SELECT coalesce(sum(events), 0)::bigint FROM usage_counts) AS total_usage_metrics,
         today AS new_users_today

@@ -26,7 +26,8 @@ const ARE_ADOPTED: &str = "
     ) AS seed";
 
 /// Tables whose rows are counted from those of others, and again when they are made again.
-const COUNTED: [&str; 4] = ["user_counts", "usage_counts", "user_ranges", "user_range_counts"];
+const COUNTED: [&str; 6] =
+    ["user_counts", "usage_counts", "user_ranges", "user_range_counts", "active_users", "active_user_counts"];
 
 pub(super) fn down(
     harness: &mut Harness,

@@ -44,14 +44,6 @@ const GROWING: [&str; 12] = [
     "bridge_tokens",
 ];
 
-/// What still reads accounts one by one: pages far behind in orders that nothing counts.
-const STILL: [&str; 4] = [
-    "users by Email, far behind",
-    "users by Email, descending, far behind",
-    "users by FullName, far behind",
-    "users by FullName, descending, far behind",
-];
-
 /// The last minute in which something happened.
 const NOW: &str = "2026-01-20T12:00:00Z";
 
@@ -113,9 +105,7 @@ impl Plans {
         let _infallible = writeln!(self.text, "{what}");
         for read in reads {
             let _infallible = writeln!(self.text, "    {read}");
-            if read.strip_prefix(WHOLE).is_some_and(|table| GROWING.contains(&table))
-                && !STILL.contains(&what)
-            {
+            if read.strip_prefix(WHOLE).is_some_and(|table| GROWING.contains(&table)) {
                 self.whole.push(format!("{what}: {read}"));
             }
         }
@@ -202,6 +192,7 @@ async fn of_one(plans: &mut Plans, pool: &Database, now: Timestamp, name: &str) 
 async fn reads_go_by_the_indexes_of_growing_tables() {
     let home = Home::new().await;
     home.run(ROWS).await;
+    while home.value("SELECT cut_user_range(500)").await == "t" {}
     home.run("VACUUM ANALYZE").await;
     let now = NOW.parse().unwrap();
     let Some((ear, pool)) = Ear::at(&home).await else { return };

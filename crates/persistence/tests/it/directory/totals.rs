@@ -28,6 +28,13 @@ const DIFFERENCES: &str = "
         UNION ALL SELECT range_id, subscription_tier, role, -accounts FROM user_range_counts
     ) AS both_sides GROUP BY range_id, subscription_tier, role HAVING sum(n) <> 0
     UNION ALL
+    SELECT format('active on %s: %s by account, %s by count', day, sum(n), sum(counted)) FROM (
+        SELECT DISTINCT (user_activity.created_at AT TIME ZONE 'UTC')::date AS day, user_id, 1 AS n, 1 AS counted
+        FROM user_activity JOIN users ON users.id = user_id WHERE deleted_at IS NULL
+        UNION ALL SELECT day, account, -1, 0 FROM active_users
+        UNION ALL SELECT day, '', 0, -accounts FROM active_user_counts
+    ) AS both_sides GROUP BY day HAVING sum(n) <> 0 OR sum(counted) <> 0
+    UNION ALL
     SELECT 'usage' WHERE (SELECT count(*) FROM user_usage_metrics) <> (SELECT coalesce(sum(events), 0) FROM usage_counts)";
 
 /// Accounts over ten days, a hundred a day, some of them of one moment; a third of one name and a third without; every seventh erased.
@@ -41,6 +48,12 @@ const PEOPLE: &str = "
 
 const USAGE: &str = "
     INSERT INTO user_usage_metrics (id, user_id) SELECT 'm' || id || n, id FROM users, generate_series(1, 3) AS n";
+
+/// On three days, two of each an account.
+const ACTIVITY: &str = "
+    INSERT INTO user_activity (id, user_id, action, created_at)
+    SELECT 'a' || users.id || n, users.id, 'x', TIMESTAMPTZ '2026-01-01 23:59Z' + n % 3 * INTERVAL '1 day'
+    FROM users, generate_series(1, 6) AS n";
 
 async fn differences(home: &Home) -> Vec<String> {
     home.first_column(DIFFERENCES).await
@@ -57,6 +70,7 @@ async fn counts_keep_step_with_the_rows_whoever_writes() {
     for sql in [
         PEOPLE,
         USAGE,
+        ACTIVITY,
         "UPDATE users SET subscription_tier = 'enterprise', role = 'admin' WHERE id LIKE 'p1%'",
         "UPDATE users SET deleted_at = now() WHERE id LIKE 'p2%'",
         "UPDATE users SET deleted_at = NULL WHERE id LIKE 'p27%'",
@@ -67,9 +81,15 @@ async fn counts_keep_step_with_the_rows_whoever_writes() {
         "INSERT INTO users (id, email, password_hash, updated_at) VALUES ('p5', 'else@example.com', repeat('x', 60), now())
             ON CONFLICT DO NOTHING",
         "BEGIN; DELETE FROM users; ROLLBACK",
-        "SELECT fold_user_counts(), fold_usage_counts(), fold_user_range_counts()",
+        "SELECT fold_user_counts(), fold_usage_counts(), fold_user_range_counts(), fold_active_user_counts()",
         "TRUNCATE user_usage_metrics",
+        "DELETE FROM user_activity WHERE id LIKE 'ap1%1' OR id LIKE 'ap3%'",
+        "UPDATE user_activity SET created_at = created_at - INTERVAL '1 minute' - INTERVAL '1 day'",
+        "UPDATE user_activity SET user_id = 'p51' WHERE user_id = 'p50'",
+        "UPDATE user_activity SET action = 'y'",
+        "INSERT INTO user_activity (id, user_id, action) VALUES ('now', 'p50', 'x'), ('again', 'p50', 'x')",
         "UPDATE users SET email = 'x' || email, id = 'x' || id WHERE id LIKE 'p1%'",
+        "TRUNCATE user_activity",
         "INSERT INTO users (id, email, full_name, password_hash, updated_at)
             SELECT 'q' || n, 'Q' || n || '@example.com', 'Zoë ' || n, repeat('x', 60), now() FROM generate_series(1, 300) AS n",
     ] {
@@ -135,21 +155,33 @@ async fn who_sees_ranges_as_they_were_before_a_cut_does_not_count_by_them() {
 #[tokio::test]
 async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
     let home = Home::new().await;
+    let active = |id: &str| format!("INSERT INTO user_activity (user_id, action) VALUES ('{id}', 'x')");
     for step in [
+        include_str!("../../../../../migrations/20261129000200_active_users/down.sql"),
         include_str!("../../../../../migrations/20261129000000_user_ranges/down.sql"),
         include_str!("../../../../../migrations/20261128001000_kept_counts/down.sql"),
         PEOPLE,
         USAGE,
+        &active("p1"),
+        &active("p2"),
         include_str!("../../../../../migrations/20261128001000_kept_counts/up.sql"),
         include_str!("../../../../../migrations/20261129000000_user_ranges/up.sql"),
+        include_str!("../../../../../migrations/20261129000200_active_users/up.sql"),
+        &active("p2"),
+        &active("p3"),
     ] {
         home.run(step).await;
     }
     home.run("DELETE FROM users WHERE id LIKE 'p6%'").await;
     home.run("INSERT INTO user_usage_metrics (id, user_id) VALUES ('late', 'p1')").await;
     assert_ne!(differences(&home).await, Vec::<String>::new());
-    home.run(include_str!("../../../../../migrations/20261128001100_counts_of_what_was_there/up.sql")).await;
-    home.run(include_str!("../../../../../migrations/20261129000100_ranges_of_what_was_there/up.sql")).await;
+    for step in [
+        include_str!("../../../../../migrations/20261128001100_counts_of_what_was_there/up.sql"),
+        include_str!("../../../../../migrations/20261129000100_ranges_of_what_was_there/up.sql"),
+        include_str!("../../../../../migrations/20261129000300_active_users_of_today/up.sql"),
+    ] {
+        home.run(step).await;
+    }
     assert_eq!(differences(&home).await, Vec::<String>::new());
 }
 

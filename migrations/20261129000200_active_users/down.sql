@@ -1,0 +1,13 @@
+DROP TRIGGER count_new_activity ON user_activity;
+DROP TRIGGER count_gone_activity ON user_activity;
+DROP TRIGGER count_changed_activity ON user_activity;
+DROP TRIGGER count_replaced_activity ON user_activity;
+DROP TRIGGER count_no_activity ON user_activity;
+DROP TRIGGER count_erased_users ON users;
+DROP FUNCTION count_active_users();
+DROP FUNCTION count_inactive_users();
+DROP FUNCTION count_erased_user();
+DROP FUNCTION count_no_activity();
+DROP FUNCTION fold_active_user_counts();
+DROP TABLE active_user_counts;
+DROP TABLE active_users;
