@@ -21,13 +21,12 @@ use crate::scope::Scope;
 /// What `get_user_activity_summary()` tells, for any day: `$2` is the midnight of a week before. Tests hold the two equal, but that
 /// this one breaks ties.
 const SUMMARY: &str = "
+    WITH by_action AS (SELECT action, count(*) AS events FROM user_activity WHERE user_id = $1 GROUP BY action)
     SELECT
-        count(*) AS total_actions,
-        count(*) FILTER (WHERE created_at >= $2) AS actions_this_week,
-        max(created_at) AS last_activity,
-        (SELECT action FROM user_activity WHERE user_id = $1
-            GROUP BY action ORDER BY count(*) DESC, action LIMIT 1) AS most_common_action
-    FROM user_activity WHERE user_id = $1";
+        (SELECT coalesce(sum(events), 0)::bigint FROM by_action) AS total_actions,
+        (SELECT count(*) FROM user_activity WHERE user_id = $1 AND created_at >= $2) AS actions_this_week,
+        (SELECT max(created_at) FROM user_activity WHERE user_id = $1) AS last_activity,
+        (SELECT action FROM by_action ORDER BY events DESC, action LIMIT 1) AS most_common_action";
 
 /// Timelines in PostgreSQL.
 #[derive(Debug, Clone)]

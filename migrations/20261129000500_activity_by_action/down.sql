@@ -1,0 +1,1 @@
+DROP INDEX idx_user_activity_user_id_action;
