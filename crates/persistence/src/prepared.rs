@@ -3,15 +3,14 @@
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::Untyped;
 
-/// A statement whose text is a constant. Of a `sql_query` Diesel believes that there may be any number, and has each parsed in a round
-/// trip of its own and planned anew.
+/// A statement whose text is a constant, or one of few. Of a `sql_query`, and of all that has a piece of written SQL in it, Diesel believes
+/// that there may be any number, and has each parsed in a round trip of its own and planned anew.
 pub(crate) struct Prepared<Q>(Q);
 
 /// `sql_query(CONSTANT).bind(…).prepared().load(connection)`.
 pub(crate) trait Prepare: Sized {
-    /// Prepares this once on each connection. Its text must not depend on anything, and one plan must be good for whatever is bound:
+    /// Prepares this once on each connection. Its text must not depend on what is asked, but for one choice among few, and one plan must be good for whatever is bound:
     /// not where a bound value says whether a condition counts at all, or how much of a table is read.
     fn prepared(self) -> Prepared<Self> {
         Prepared(self)
@@ -36,6 +35,6 @@ impl<Q> QueryId for Prepared<Q> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q> Query for Prepared<Q> {
-    type SqlType = Untyped;
+impl<Q: Query> Query for Prepared<Q> {
+    type SqlType = Q::SqlType;
 }

@@ -123,6 +123,7 @@ impl SyncEvents for PgSyncEvents {
             .order(sync_logs::place)
             .limit(limit.into())
             .select(EventRow::as_select())
+            .prepared()
             .load(connection))?;
         rows.into_iter().map(PlacedEvent::try_from).collect()
     }

@@ -94,7 +94,7 @@ impl Timelines for PgTimelines {
                 // The index is entered at the bound; the rest alone would be a filter over all that is newer.
                 query = query.filter(user_activity::created_at.le(*at)).filter(earlier.or(tied));
             }
-            query.load(connection)
+            query.prepared().load(connection)
         })?;
         Ok(rows.into_iter().map(RecordedActivity::from).collect())
     }

@@ -13,6 +13,7 @@ use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSort, UserS
 use subtle_domain::ports::StoreError;
 
 use super::totals::{self, Landmark};
+use crate::prepared::Prepare;
 use crate::schema::users;
 use crate::user_row::{UserRow, lower};
 
@@ -89,9 +90,17 @@ impl<'a> List<'a> {
             let Landmark { begin, before, total } =
                 totals::landmark(self.query, self.start.skip, &mut one).await?;
             let start = Start { place: begin, takes_in: true, skip: self.start.skip - before };
-            return Ok((self.page(&start).load(&mut one).await?, total));
+            return Ok((self.page(&start).prepared().load(&mut one).await?, total));
         }
-        let (rows, total) = join(self.page(&self.start).load(&mut one), self.total(&mut other)).await;
+        let page = async {
+            let page = self.page(&self.start);
+            match self.query.search {
+                // How many are found depends on what is looked for, and with it the best way to find them.
+                Some(_) => page.load(&mut one).await,
+                None => page.prepared().load(&mut one).await,
+            }
+        };
+        let (rows, total) = join(page, self.total(&mut other)).await;
         Ok((rows?, total?))
     }
 
