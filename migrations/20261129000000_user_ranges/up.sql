@@ -14,32 +14,35 @@
 SET LOCAL lock_timeout = '5s';
 
 CREATE TABLE user_ranges (
-    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sort TEXT NOT NULL,
     low_time TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
     low_text TEXT NOT NULL DEFAULT '',
     low_id TEXT NOT NULL DEFAULT '',
 
-    CONSTRAINT user_ranges_sort_check CHECK (sort IN ('createdAt', 'email', 'fullName')),
-    CONSTRAINT user_ranges_place_key UNIQUE (sort, low_time, low_text, low_id)
+    CONSTRAINT user_ranges_pkey PRIMARY KEY (sort, low_time, low_text, low_id),
+    CONSTRAINT user_ranges_sort_check CHECK (sort IN ('createdAt', 'email', 'fullName'))
 );
 INSERT INTO user_ranges (sort) VALUES ('createdAt'), ('email'), ('fullName');
 
+-- Each row tells its range, so that pages are found in this table alone.
 CREATE TABLE user_range_counts (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    range_id BIGINT NOT NULL,
+    sort TEXT NOT NULL,
+    low_time TIMESTAMPTZ NOT NULL,
+    low_text TEXT NOT NULL,
+    low_id TEXT NOT NULL,
     subscription_tier TEXT NOT NULL,
     role TEXT NOT NULL,
     accounts BIGINT NOT NULL
 );
-CREATE INDEX idx_user_range_counts_range_id ON user_range_counts (range_id);
+CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, low_time, low_text, low_id);
 
 -- The range of a place in an order.
-CREATE FUNCTION user_range_at(place_sort TEXT, place_time TIMESTAMPTZ, place_text TEXT, place_id TEXT) RETURNS BIGINT AS $$
+CREATE FUNCTION user_range_at(place_sort TEXT, place_time TIMESTAMPTZ, place_text TEXT, place_id TEXT) RETURNS user_ranges AS $$
 DECLARE
-    found BIGINT;
+    found user_ranges;
 BEGIN
-    SELECT id INTO found FROM user_ranges
+    SELECT * INTO found FROM user_ranges
     WHERE sort = place_sort AND (low_time, low_text, low_id) <= (place_time, place_text, place_id)
     ORDER BY low_time DESC, low_text DESC, low_id DESC LIMIT 1;
     RETURN found;
@@ -49,15 +52,15 @@ $$ LANGUAGE plpgsql STABLE;
 CREATE FUNCTION fold_user_range_counts() RETURNS VOID AS $$
     WITH gone AS (
         DELETE FROM user_range_counts WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM user_range_counts WHERE range_id IN (
-                SELECT range_id FROM user_range_counts GROUP BY range_id
-                HAVING count(*) > 4 + 2 * count(DISTINCT (subscription_tier, role)) LIMIT 100
+            SELECT ctid FROM user_range_counts WHERE (sort, low_time, low_text, low_id) IN (
+                SELECT sort, low_time, low_text, low_id FROM user_range_counts GROUP BY sort, low_time, low_text, low_id
+                HAVING count(*) > 2 * count(DISTINCT (subscription_tier, role)) LIMIT 100
             ) LIMIT 20000 FOR UPDATE SKIP LOCKED
         )) RETURNING *
     )
-    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
-    SELECT range_id, subscription_tier, role, sum(accounts) FROM gone
-    GROUP BY range_id, subscription_tier, role HAVING sum(accounts) <> 0
+    INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+    SELECT sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts) FROM gone
+    GROUP BY sort, low_time, low_text, low_id, subscription_tier, role HAVING sum(accounts) <> 0
 $$ LANGUAGE sql;
 
 -- Nobody cuts until the end of the transaction.
@@ -74,16 +77,16 @@ $$ LANGUAGE plpgsql;
 CREATE FUNCTION place_users() RETURNS TRIGGER AS $$
 BEGIN
     PERFORM hold_user_ranges();
-    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
-    SELECT user_range_at(place.sort, place.time, place.text, rows.id), subscription_tier, role,
+    INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+    SELECT range.sort, low_time, low_text, low_id, subscription_tier, role,
         CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
     FROM rows, LATERAL (VALUES
         ('createdAt', created_at, ''),
         ('email', '-infinity', lower(email)),
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
-    ) AS place (sort, time, text)
+    ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY 1, 2, 3;
+    GROUP BY range.sort, low_time, low_text, low_id, subscription_tier, role;
     IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -94,8 +97,8 @@ $$ LANGUAGE plpgsql SECURITY DEFINER;
 CREATE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
 BEGIN
     PERFORM hold_user_ranges();
-    INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
-    SELECT user_range_at(place.sort, place.time, place.text, rows.id), subscription_tier, role, sum(accounts)
+    INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+    SELECT range.sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts)
     FROM (VALUES
         (OLD.id, OLD.created_at, OLD.email, OLD.full_name, OLD.subscription_tier, OLD.role, OLD.deleted_at, -1),
         (NEW.id, NEW.created_at, NEW.email, NEW.full_name, NEW.subscription_tier, NEW.role, NEW.deleted_at, 1)
@@ -103,9 +106,9 @@ BEGIN
         ('createdAt', created_at, ''),
         ('email', '-infinity', lower(email)),
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
-    ) AS place (sort, time, text)
+    ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY 1, 2, 3 HAVING sum(accounts) <> 0;
+    GROUP BY range.sort, low_time, low_text, low_id, subscription_tier, role HAVING sum(accounts) <> 0;
     IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -119,20 +122,19 @@ $$ LANGUAGE plpgsql SECURITY DEFINER;
 CREATE FUNCTION cut_user_range(size INTEGER) RETURNS BOOLEAN AS $$
 DECLARE
     slack CONSTANT INTEGER := size / 20;
-    whole RECORD;
+    whole user_ranges;
+    upper user_ranges;
     low TEXT;
     key TEXT;
     key_type TEXT;
     cut RECORD;
-    upper_id BIGINT;
 BEGIN
     IF NOT pg_try_advisory_xact_lock('user_ranges'::regclass::oid::bigint) THEN
         RETURN false;
     END IF;
-    SELECT * INTO whole FROM user_ranges WHERE id = (
-        SELECT range_id FROM user_range_counts GROUP BY range_id HAVING sum(accounts) > 2 * size
-        ORDER BY sum(accounts) DESC LIMIT 1
-    );
+    SELECT sort, low_time, low_text, low_id INTO whole FROM user_range_counts
+    GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 2 * size
+    ORDER BY sum(accounts) DESC LIMIT 1;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -170,26 +172,34 @@ BEGIN
         CASE whole.sort WHEN 'createdAt' THEN cut.key::timestamptz ELSE '-infinity' END,
         CASE whole.sort WHEN 'createdAt' THEN '' ELSE cut.key END,
         cut.id
-    ) RETURNING id INTO upper_id;
+    ) RETURNING * INTO upper;
     EXECUTE format(
         'WITH kept AS (
             SELECT subscription_tier, role, count(*) AS accounts FROM users
-            WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2) AND (%1$s, id) < ($3::%2$s, $4)
+            WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2.low_id) AND (%1$s, id) < ($3::%2$s, $4.low_id)
             GROUP BY subscription_tier, role
+        ), gone AS (
+            DELETE FROM user_range_counts
+            WHERE (sort, low_time, low_text, low_id) = ($2.sort, $2.low_time, $2.low_text, $2.low_id)
+            RETURNING subscription_tier, role, accounts
         ), counted AS (
-            SELECT subscription_tier, role, sum(accounts) AS accounts FROM user_range_counts WHERE range_id = $5
-            GROUP BY subscription_tier, role
-        ), moved AS (
-            SELECT subscription_tier, role, coalesce(counted.accounts, 0) - coalesce(kept.accounts, 0) AS accounts
+            SELECT subscription_tier, role, sum(accounts) AS accounts FROM gone GROUP BY subscription_tier, role
+        ), parted AS (
+            SELECT subscription_tier, role, coalesce(kept.accounts, 0) AS below,
+                coalesce(counted.accounts, 0) - coalesce(kept.accounts, 0) AS above
             FROM counted FULL JOIN kept USING (subscription_tier, role)
         )
-        INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
-        SELECT range.id, subscription_tier, role, range.sign * accounts
-        FROM moved, (VALUES ($5, -1), ($6, 1)) AS range (id, sign)
-        WHERE accounts <> 0', key, key_type
-    ) USING low, whole.low_id, cut.key, cut.id, whole.id, upper_id;
+        INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+        SELECT $2.sort, range.low_time, range.low_text, range.low_id, subscription_tier, role, range.accounts
+        FROM parted, LATERAL (VALUES
+            ($2.low_time, $2.low_text, $2.low_id, below),
+            ($4.low_time, $4.low_text, $4.low_id, above)
+        ) AS range (low_time, low_text, low_id, accounts)
+        WHERE range.accounts <> 0', key, key_type
+    ) USING low, whole, cut.key, upper;
     -- Who holds the ranges as they were before must not count by them.
-    UPDATE user_ranges SET low_id = low_id WHERE id = whole.id;
+    UPDATE user_ranges SET low_id = low_id
+    WHERE (sort, low_time, low_text, low_id) = (whole.sort, whole.low_time, whole.low_text, whole.low_id);
     RETURN true;
 END;
 $$ LANGUAGE plpgsql SECURITY DEFINER;

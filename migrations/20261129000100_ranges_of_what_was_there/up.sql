@@ -1,13 +1,13 @@
 -- Counts the accounts that were there before triggers placed them. Nothing is cut yet, so that all are in the one range of each order.
 -- Each statement sees accounts and counts as of one moment: what it finds more of is what nobody has counted. Nobody waits for it.
 
-INSERT INTO user_range_counts (range_id, subscription_tier, role, accounts)
-SELECT range_id, subscription_tier, role, sum(accounts) FROM (
-    SELECT ranges.id AS range_id, subscription_tier, role, accounts
-    FROM user_ranges AS ranges, (
+INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+SELECT sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts) FROM (
+    SELECT sort, low_time, low_text, low_id, subscription_tier, role, accounts
+    FROM user_ranges, (
         SELECT subscription_tier, role, count(*) AS accounts FROM users WHERE deleted_at IS NULL GROUP BY 1, 2
     ) AS there
     UNION ALL
-    SELECT range_id, subscription_tier, role, -accounts FROM user_range_counts
+    SELECT sort, low_time, low_text, low_id, subscription_tier, role, -accounts FROM user_range_counts
 ) AS uncounted
-GROUP BY range_id, subscription_tier, role HAVING sum(accounts) <> 0;
+GROUP BY sort, low_time, low_text, low_id, subscription_tier, role HAVING sum(accounts) <> 0;

@@ -314,7 +314,10 @@ diesel::table! {
 diesel::table! {
     user_range_counts (id) {
         id -> Int8,
-        range_id -> Int8,
+        sort -> Text,
+        low_time -> Timestamptz,
+        low_text -> Text,
+        low_id -> Text,
         subscription_tier -> Text,
         role -> Text,
         accounts -> Int8,
@@ -322,8 +325,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    user_ranges (id) {
-        id -> Int8,
+    user_ranges (sort, low_time, low_text, low_id) {
         sort -> Text,
         low_time -> Timestamptz,
         low_text -> Text,

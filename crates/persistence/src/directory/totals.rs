@@ -12,8 +12,7 @@ use super::list::{Key, Place};
 use crate::prepared::Prepare;
 
 const TOTAL: &str = "
-    SELECT coalesce(sum(accounts), 0)::bigint AS accounts
-    FROM user_ranges JOIN user_range_counts ON range_id = user_ranges.id
+    SELECT coalesce(sum(accounts), 0)::bigint AS accounts FROM user_range_counts
     WHERE sort = 'createdAt' AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)";
 
 /// The last range that begins at or before a place of the list, how many accounts come before it, and how many there are. Where the
@@ -32,9 +31,9 @@ macro_rules! range_of {
                      sum(accounts) AS accounts,
                      (sum(sum(accounts)) OVER list - sum(accounts))::bigint AS before,
                      (sum(sum(accounts)) OVER ())::bigint AS total
-                 FROM user_ranges JOIN user_range_counts ON range_id = user_ranges.id
+                 FROM user_range_counts
                  WHERE sort = $4 AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)
-                 GROUP BY user_ranges.id
+                 GROUP BY low_time, low_text, low_id
                  WINDOW list AS (ORDER BY low_time ",
             $direction,
             ", low_text ",
