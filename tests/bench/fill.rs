@@ -124,9 +124,19 @@ pub(crate) fn fill(database: &Database, size: Size, cost: u32) -> Outcome {
     filler.write("bills", BILLS, size.rows / 100)?;
     filler.write("audit trail", AUDIT, size.rows / 100)?;
     indexes.put_back(database)?;
+    tidy(database)?;
     note("VACUUM ANALYZE");
     database.run("VACUUM ANALYZE")?;
     database.run("RESET ALL")
+}
+
+/// What the service does every ten minutes: days that are over go, and ranges of the list are cut.
+fn tidy(database: &Database) -> Outcome {
+    note("ranges of the list");
+    database.run("DELETE FROM active_users WHERE day < now() - interval '3 days'")?;
+    database.run("DELETE FROM active_user_counts WHERE day < now() - interval '3 days'")?;
+    while database.number("cut_user_range(2000)::int")? == 1 {}
+    Ok(())
 }
 
 struct Filler<'a> {

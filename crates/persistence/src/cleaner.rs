@@ -147,6 +147,7 @@ impl PgCleaner {
 
     /// Takes away all that is long dead at `now`, batch by batch; tells how many rows that were.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.cut_ranges().await?;
         let mut all = 0;
         let events = self.sync_retention.map(|after| Dead {
             what: "events in sync logs",
@@ -173,7 +174,6 @@ impl PgCleaner {
             }
             all += rows;
         }
-        self.cut_ranges().await?;
         Ok(all)
     }
 
