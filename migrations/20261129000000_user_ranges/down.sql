@@ -4,6 +4,7 @@ DROP TRIGGER place_changed_users ON users;
 DROP FUNCTION place_users();
 DROP FUNCTION place_changed_user();
 DROP FUNCTION cut_user_range(INTEGER);
+DROP FUNCTION recount_user_ranges();
 DROP FUNCTION hold_user_ranges();
 DROP FUNCTION fold_user_range_counts();
 DROP FUNCTION user_range_at(TEXT, TIMESTAMPTZ, TEXT, TEXT);

@@ -4,10 +4,11 @@
 -- the sum of all rows is the count. `user_counts` stays for the figures by day.
 --
 -- The service cuts ranges that have grown large (`cut_user_range`). Where a low end is a text it is the shortest beginning of one that
--- tells it from its neighbour: no address stands there, and nothing is left of an account that is erased.
+-- tells it from its neighbour, and never all of it: no address stands there, and no name but one that neighbours share, who are told
+-- apart by their identifiers. In the order of creation it is the time and the identifier of an account, which outlive its erasure.
 --
--- Who counts holds a shared lock until the end of the transaction, so that nobody cuts meanwhile; who cuts waits for nobody. A
--- transaction that sees the ranges as they were, which READ COMMITTED does not, fails (40001) if one was cut since.
+-- Who counts holds a shared lock until the end of the transaction, so that nobody cuts meanwhile, and waits for who cuts; who cuts waits
+-- for nobody. A transaction that sees the ranges as they were, which READ COMMITTED does not, fails (40001) if one was cut since.
 --
 -- Locks: `users`, for a moment.
 
@@ -24,7 +25,8 @@ CREATE TABLE user_ranges (
 );
 INSERT INTO user_ranges (sort) VALUES ('createdAt'), ('email'), ('fullName');
 
--- Each row tells its range, so that pages are found in this table alone.
+-- Each row tells its range, so that pages are found in this table alone. Accounts are counted by tier and role, and once more in rows whose
+-- tier and role are empty: most pages are of all accounts, and those rows are few.
 CREATE TABLE user_range_counts (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sort TEXT NOT NULL,
@@ -35,17 +37,17 @@ CREATE TABLE user_range_counts (
     role TEXT NOT NULL,
     accounts BIGINT NOT NULL
 );
-CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, low_time, low_text, low_id);
+CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id);
 
 -- The range of a place in an order.
 CREATE FUNCTION user_range_at(place_sort TEXT, place_time TIMESTAMPTZ, place_text TEXT, place_id TEXT) RETURNS user_ranges AS $$
 DECLARE
-    found user_ranges;
+    it user_ranges;
 BEGIN
-    SELECT * INTO found FROM user_ranges
+    SELECT * INTO it FROM user_ranges
     WHERE sort = place_sort AND (low_time, low_text, low_id) <= (place_time, place_text, place_id)
     ORDER BY low_time DESC, low_text DESC, low_id DESC LIMIT 1;
-    RETURN found;
+    RETURN it;
 END;
 $$ LANGUAGE plpgsql STABLE;
 
@@ -78,7 +80,7 @@ CREATE FUNCTION place_users() RETURNS TRIGGER AS $$
 BEGIN
     PERFORM hold_user_ranges();
     INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
-    SELECT range.sort, low_time, low_text, low_id, subscription_tier, role,
+    SELECT range.sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''),
         CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
     FROM rows, LATERAL (VALUES
         ('createdAt', created_at, ''),
@@ -86,7 +88,7 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, subscription_tier, role;
+    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ());
     IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -98,7 +100,7 @@ CREATE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
 BEGIN
     PERFORM hold_user_ranges();
     INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
-    SELECT range.sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts)
+    SELECT range.sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''), sum(accounts)
     FROM (VALUES
         (OLD.id, OLD.created_at, OLD.email, OLD.full_name, OLD.subscription_tier, OLD.role, OLD.deleted_at, -1),
         (NEW.id, NEW.created_at, NEW.email, NEW.full_name, NEW.subscription_tier, NEW.role, NEW.deleted_at, 1)
@@ -108,7 +110,8 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, subscription_tier, role HAVING sum(accounts) <> 0;
+    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ())
+    HAVING sum(accounts) <> 0;
     IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -117,67 +120,73 @@ END;
 $$ LANGUAGE plpgsql SECURITY DEFINER;
 
 -- Cuts the first `size` accounts off a range that has more than twice as many, or somewhat fewer or more where they part by a shorter
--- text; false if there is none, or if somebody is counting. In READ COMMITTED only: what is counted must be what others have committed
--- until the lock was had.
+-- text. False if there is none, or nowhere to cut it; NULL if somebody is counting. What is counted must be what others have committed
+-- until the lock was had: hence READ COMMITTED only.
 CREATE FUNCTION cut_user_range(size INTEGER) RETURNS BOOLEAN AS $$
 DECLARE
-    slack CONSTANT INTEGER := size / 20;
+    slack CONSTANT INTEGER := size / 8;
     whole user_ranges;
     upper user_ranges;
     low TEXT;
     key TEXT;
     key_type TEXT;
-    cut RECORD;
+    cut_key TEXT;
+    cut_id TEXT;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'ranges are cut in READ COMMITTED only' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
     IF NOT pg_try_advisory_xact_lock('user_ranges'::regclass::oid::bigint) THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
-    SELECT sort, low_time, low_text, low_id INTO whole FROM user_range_counts
-    GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 2 * size
-    ORDER BY sum(accounts) DESC LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    CASE whole.sort
-        WHEN 'createdAt' THEN key := 'created_at'; key_type := 'timestamptz'; low := whole.low_time;
-        WHEN 'email' THEN key := 'lower(email)'; key_type := 'text'; low := whole.low_text;
-        WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
-    END CASE;
-    IF whole.sort = 'createdAt' THEN
-        SELECT created_at::text AS key, id INTO cut FROM users
-        WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
-        ORDER BY created_at, id OFFSET size LIMIT 1;
-    ELSE
-        EXECUTE format(
-            'WITH near AS (
-                SELECT %1$s AS key, id, row_number() OVER () AS place
-                FROM users WHERE deleted_at IS NULL AND (%1$s, id) >= ($1, $2)
-                ORDER BY %1$s, id OFFSET $3 LIMIT $4
-            ), pairs AS (
-                SELECT key, id, place, lag(key) OVER (ORDER BY place) AS before FROM near
-            )
-            (SELECT left(key, length) AS key, '''' AS id FROM pairs, generate_series(1, length(key)) AS length
-                WHERE key > before AND left(key, length) > before AND left(key, length) <= key
-                ORDER BY length, place LIMIT 1)
-            UNION ALL
-            (SELECT key, id FROM near ORDER BY place OFFSET $5 LIMIT 1)
-            LIMIT 1', key
-        ) INTO cut USING low, whole.low_id, size - slack, 2 * slack + 1, slack;
-    END IF;
-    IF cut.key IS NULL THEN
+    FOR whole IN
+        SELECT sort, low_time, low_text, low_id FROM user_range_counts WHERE subscription_tier = ''
+        GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 2 * size
+        ORDER BY sum(accounts) DESC
+    LOOP
+        CASE whole.sort
+            WHEN 'createdAt' THEN key := 'created_at'; key_type := 'timestamptz'; low := whole.low_time;
+            WHEN 'email' THEN key := 'lower(email)'; key_type := 'text'; low := whole.low_text;
+            WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
+        END CASE;
+        IF whole.sort = 'createdAt' THEN
+            SELECT created_at::text, id INTO cut_key, cut_id FROM users
+            WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
+            ORDER BY created_at, id OFFSET size LIMIT 1;
+        ELSE
+            EXECUTE format(
+                'WITH near AS (
+                    SELECT %1$s AS key, id, row_number() OVER (ORDER BY %1$s, id) AS place
+                    FROM users WHERE deleted_at IS NULL AND (%1$s, id) >= ($1, $2)
+                    ORDER BY %1$s, id OFFSET $3 LIMIT $4
+                ), pairs AS (
+                    SELECT key, id, place, lag(key) OVER (ORDER BY place) AS before FROM near
+                )
+                (SELECT left(key, length) AS key, '''' AS id FROM pairs, generate_series(1, length(key) - 1) AS length
+                    WHERE key > before AND left(key, length) > before AND left(key, length) <= key
+                    ORDER BY length, place LIMIT 1)
+                UNION ALL
+                (SELECT key, id FROM pairs WHERE key = before ORDER BY abs(place - $5) LIMIT 1)
+                LIMIT 1', key
+            ) INTO cut_key, cut_id USING low, whole.low_id, size - slack, 2 * slack + 1, size;
+        END IF;
+        EXIT WHEN cut_key IS NOT NULL;
+    END LOOP;
+    IF cut_key IS NULL THEN
         RETURN false;
     END IF;
     INSERT INTO user_ranges (sort, low_time, low_text, low_id) VALUES (
         whole.sort,
-        CASE whole.sort WHEN 'createdAt' THEN cut.key::timestamptz ELSE '-infinity' END,
-        CASE whole.sort WHEN 'createdAt' THEN '' ELSE cut.key END,
-        cut.id
+        CASE whole.sort WHEN 'createdAt' THEN cut_key::timestamptz ELSE '-infinity' END,
+        CASE whole.sort WHEN 'createdAt' THEN '' ELSE cut_key END,
+        cut_id
     ) RETURNING * INTO upper;
     EXECUTE format(
         'WITH kept AS (
-            SELECT subscription_tier, role, count(*) AS accounts FROM users
+            SELECT coalesce(subscription_tier, '''') AS subscription_tier, coalesce(role, '''') AS role, count(*) AS accounts
+            FROM users
             WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2.low_id) AND (%1$s, id) < ($3::%2$s, $4.low_id)
-            GROUP BY subscription_tier, role
+            GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
         ), gone AS (
             DELETE FROM user_range_counts
             WHERE (sort, low_time, low_text, low_id) = ($2.sort, $2.low_time, $2.low_text, $2.low_id)
@@ -196,22 +205,39 @@ BEGIN
             ($4.low_time, $4.low_text, $4.low_id, above)
         ) AS range (low_time, low_text, low_id, accounts)
         WHERE range.accounts <> 0', key, key_type
-    ) USING low, whole, cut.key, upper;
+    ) USING low, whole, cut_key, upper;
     -- Who holds the ranges as they were before must not count by them.
     UPDATE user_ranges SET low_id = low_id
     WHERE (sort, low_time, low_text, low_id) = (whole.sort, whole.low_time, whole.low_text, whole.low_id);
     RETURN true;
 END;
-$$ LANGUAGE plpgsql SECURITY DEFINER;
+$$ LANGUAGE plpgsql;
+
+-- Begins anew, with one range for each order: for a database whose collation has changed, after its indexes were made anew. Accounts can't be
+-- written meanwhile.
+CREATE FUNCTION recount_user_ranges() RETURNS VOID AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock('user_ranges'::regclass::oid::bigint);
+    DELETE FROM user_ranges;
+    DELETE FROM user_range_counts;
+    INSERT INTO user_ranges (sort) VALUES ('createdAt'), ('email'), ('fullName');
+    INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+    SELECT sort, low_time, low_text, low_id, there.subscription_tier, there.role, accounts
+    FROM user_ranges, (
+        SELECT coalesce(subscription_tier, '') AS subscription_tier, coalesce(role, '') AS role, count(*) AS accounts
+        FROM users WHERE deleted_at IS NULL
+        GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+    ) AS there;
+END;
+$$ LANGUAGE plpgsql;
 
 DO $$
 DECLARE
     signature TEXT;
 BEGIN
     FOREACH signature IN ARRAY ARRAY['user_range_at(text, timestamptz, text, text)', 'fold_user_range_counts()', 'hold_user_ranges()',
-        'place_users()', 'place_changed_user()', 'cut_user_range(integer)'] LOOP
+        'place_users()', 'place_changed_user()'] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
-        CONTINUE WHEN signature LIKE 'cut_%';
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
     END LOOP;
     ALTER FUNCTION cut_user_range(integer) SET datestyle = 'ISO';

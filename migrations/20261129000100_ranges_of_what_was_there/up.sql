@@ -5,7 +5,9 @@ INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_ti
 SELECT sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts) FROM (
     SELECT sort, low_time, low_text, low_id, subscription_tier, role, accounts
     FROM user_ranges, (
-        SELECT subscription_tier, role, count(*) AS accounts FROM users WHERE deleted_at IS NULL GROUP BY 1, 2
+        SELECT coalesce(subscription_tier, '') AS subscription_tier, coalesce(role, '') AS role, count(*) AS accounts
+        FROM users WHERE deleted_at IS NULL
+        GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
     ) AS there
     UNION ALL
     SELECT sort, low_time, low_text, low_id, subscription_tier, role, -accounts FROM user_range_counts

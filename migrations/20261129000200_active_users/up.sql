@@ -8,6 +8,9 @@
 
 SET LOCAL lock_timeout = '5s';
 
+-- In the order in which an erasure takes them.
+LOCK TABLE users, user_activity IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TABLE active_users (
     day DATE NOT NULL,
     account TEXT NOT NULL,

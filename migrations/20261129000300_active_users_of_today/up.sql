@@ -1,4 +1,5 @@
--- Who was active today before triggers kept it; yesterday too, where a server still believes it is that day. Nobody waits for it.
+-- Who was active today before triggers kept it; yesterday too, where a server still believes it is that day. Whoever of them
+-- acts meanwhile waits for its end.
 
 INSERT INTO active_users (day, account)
 SELECT DISTINCT (activity.created_at AT TIME ZONE 'UTC')::date AS day, users.id

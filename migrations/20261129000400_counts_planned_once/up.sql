@@ -9,9 +9,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT asked.id,
-        (SELECT count(*) FROM user_activity WHERE user_id = asked.id),
-        (SELECT count(*) FROM user_usage_metrics WHERE user_id = asked.id)
-    FROM unnest(ids) AS asked (id);
+    SELECT coalesce(a.user_id, u.user_id), coalesce(a.rows, 0), coalesce(u.rows, 0)
+    FROM (
+        SELECT user_id, count(*) AS rows FROM user_activity WHERE user_id = ANY (ids) GROUP BY user_id
+    ) AS a
+    FULL JOIN (
+        SELECT user_id, count(*) AS rows FROM user_usage_metrics WHERE user_id = ANY (ids) GROUP BY user_id
+    ) AS u ON u.user_id = a.user_id;
 END
 $$;

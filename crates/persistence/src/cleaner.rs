@@ -13,7 +13,7 @@ use subtle_domain::Timestamp;
 use subtle_domain::ports::{Clock, StoreError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::pool::Database;
 
@@ -22,10 +22,13 @@ const BATCH: i64 = 500;
 /// How many accounts a range of the user list has when it was cut off; at twice as many it is cut again. A page is found by looking at all
 /// ranges and then skipping half of one: with a million accounts both take as long.
 const RANGE: i32 = 2_000;
+/// How often a cut is tried again while somebody writes accounts, and how long it waits before.
+const BUSY_TRIES: u32 = 500;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 diesel::define_sql_function! {
-    /// Cuts one range of the user list that has more than twice so many accounts; whether there was one.
-    fn cut_user_range(size: Integer) -> diesel::sql_types::Bool;
+    /// Cuts one range of the user list that has more than twice so many accounts; whether there was one, if nobody was writing any.
+    fn cut_user_range(size: Integer) -> Nullable<Bool>;
 }
 
 /// Rows that are taken away so long after their end.
@@ -147,7 +150,6 @@ impl PgCleaner {
 
     /// Takes away all that is long dead at `now`, batch by batch; tells how many rows that were.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.cut_ranges().await?;
         let mut all = 0;
         let events = self.sync_retention.map(|after| Dead {
             what: "events in sync logs",
@@ -174,15 +176,25 @@ impl PgCleaner {
             }
             all += rows;
         }
+        self.cut_ranges().await?;
         Ok(all)
     }
 
-    /// Cuts ranges of the user list that have grown large; none while somebody writes accounts.
+    /// Cuts ranges of the user list that have grown large. While somebody writes accounts none can be cut: it waits a little for those
+    /// who do, and leaves the rest to the next time.
     async fn cut_ranges(&self) -> Result<(), StoreError> {
-        let mut cuts = 0_u32;
-        while repeatable!(self.database, connection => select(cut_user_range(RANGE)).get_result(connection))?
-        {
-            cuts += 1;
+        let (mut cuts, mut patience) = (0_u32, BUSY_TRIES);
+        loop {
+            let cut: Option<bool> = repeatable!(self.database, connection => select(cut_user_range(RANGE)).get_result(connection))?;
+            match cut {
+                Some(true) => cuts += 1,
+                Some(false) => break,
+                None if patience == 0 => break,
+                None => {
+                    patience -= 1;
+                    sleep(BUSY_PAUSE).await;
+                }
+            }
         }
         if cuts > 0 {
             tracing::info!(cuts, "ranges of the user list were cut");

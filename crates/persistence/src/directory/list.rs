@@ -1,7 +1,7 @@
 //! The list of accounts: which, in what order, from where.
 
 use chrono::DateTime;
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::{array, count_star, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -123,7 +123,7 @@ impl<'a> List<'a> {
     ) -> users::BoxedQuery<'a, Pg, (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>, Text)> {
         let sort = self.query.sort;
         users::table
-            .filter(users::id.eq_any(self.ids(start)))
+            .filter(users::id.eq_any(array::<Text, _>(self.ids(start))))
             .order(order(sort))
             .select((UserRow::as_select(), key_as_text(sort.key)))
             .into_boxed()

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserQuery, UserSortKey};
@@ -13,7 +13,7 @@ use crate::prepared::Prepare;
 
 const TOTAL: &str = "
     SELECT coalesce(sum(accounts), 0)::bigint AS accounts FROM user_range_counts
-    WHERE sort = 'createdAt' AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)";
+    WHERE sort = 'createdAt' AND subscription_tier = ANY($1) AND role = ANY($2)";
 
 /// The last range that begins at or before a place of the list, how many accounts come before it, and how many there are. Where the
 /// list descends a range begins at its high end, which is the low one of the range before it.
@@ -32,7 +32,7 @@ macro_rules! range_of {
                      (sum(sum(accounts)) OVER list - sum(accounts))::bigint AS before,
                      (sum(sum(accounts)) OVER ())::bigint AS total
                  FROM user_range_counts
-                 WHERE sort = $4 AND ($1 IS NULL OR subscription_tier = $1) AND ($2 IS NULL OR role = $2)
+                 WHERE sort = $4 AND subscription_tier = ANY($1) AND role = ANY($2)
                  GROUP BY low_time, low_text, low_id
                  WINDOW list AS (ORDER BY low_time ",
             $direction,
@@ -79,11 +79,22 @@ pub(super) struct Landmark {
     pub(super) total: i64,
 }
 
+/// The tiers and roles whose rows count: the empty ones, which stand for all, unless the query chooses.
+fn counted(query: &UserQuery) -> (Vec<&'static str>, Vec<&'static str>) {
+    if query.tier.is_none() && query.role.is_none() {
+        return (vec![""], vec![""]);
+    }
+    let tiers = query.tier.map_or_else(|| SubscriptionTier::ALL.to_vec(), |tier| vec![tier]);
+    let roles = query.role.map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
+    (tiers.into_iter().map(SubscriptionTier::as_str).collect(), roles.into_iter().map(Role::as_str).collect())
+}
+
 /// How many accounts of the query's tier and role there are.
 pub(super) async fn total(query: &UserQuery, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
+    let (tiers, roles) = counted(query);
     let total: Total = sql_query(TOTAL)
-        .bind::<Nullable<Text>, _>(query.tier.map(SubscriptionTier::as_str))
-        .bind::<Nullable<Text>, _>(query.role.map(Role::as_str))
+        .bind::<Array<Text>, _>(tiers)
+        .bind::<Array<Text>, _>(roles)
         .prepared()
         .get_result(connection)
         .await?;
@@ -97,9 +108,10 @@ pub(super) async fn landmark(
     connection: &mut &AsyncPgConnection,
 ) -> QueryResult<Landmark> {
     let text = if query.sort.descending { range_of!("DESC", "1") } else { range_of!("ASC", "0") };
+    let (tiers, roles) = counted(query);
     let found: Option<RangeRow> = sql_query(text)
-        .bind::<Nullable<Text>, _>(query.tier.map(SubscriptionTier::as_str))
-        .bind::<Nullable<Text>, _>(query.role.map(Role::as_str))
+        .bind::<Array<Text>, _>(tiers)
+        .bind::<Array<Text>, _>(roles)
         .bind::<BigInt, _>(skip)
         .bind::<Text, _>(name(query.sort.key))
         .prepared()

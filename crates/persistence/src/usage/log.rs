@@ -55,7 +55,7 @@ pub struct WrittenUsage {
 }
 
 impl PgUsageLog {
-    /// How many statements are under way at once at most: while one waits for its commit, one runs and one gathers.
+    /// How many gather events and write them: while one waits for its commit, one runs its statement and one gathers.
     pub const WRITERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
     /// A log into `database`, and the tasks that write it, each with a connection in use at a time. Must be called inside a Tokio
@@ -139,12 +139,21 @@ struct Submission {
 /// What became of an event. Several may have one failure in common.
 type Outcome = Result<Recorded, Arc<StoreError>>;
 
+/// A statement that is under way, until it is back or its writer has failed.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|statements| *statements -= 1);
+    }
+}
+
 #[derive(Clone)]
 struct Writer {
     database: Database,
     waiting: Arc<Mutex<UnboundedReceiver<Submission>>>,
     stopped: watch::Receiver<()>,
-    /// How many statements are. Only who holds what waits begins another.
+    /// How many statements are under way. Only who holds what waits begins another.
     under_way: Arc<watch::Sender<usize>>,
     written: Arc<WrittenUsage>,
 }
@@ -157,8 +166,9 @@ impl Writer {
                 return;
             }
             let events: Vec<_> = taken.iter().flat_map(|submission| &submission.events).collect();
+            let under_way = UnderWay(&self.under_way);
             let outcomes = self.write(&events).await;
-            self.under_way.send_modify(|statements| *statements -= 1);
+            drop(under_way);
             let away = outcomes.iter().find_map(unavailable);
             answer(taken, outcomes);
             if let Some(error) = away {

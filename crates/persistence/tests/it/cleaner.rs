@@ -57,6 +57,27 @@ async fn what_ended_long_ago_is_taken_away() {
 }
 
 #[tokio::test]
+async fn days_that_are_over_go_and_ranges_that_are_large_are_cut() {
+    let home = Home::of_three().await;
+    home.run(
+        "INSERT INTO users (id, email, password_hash, updated_at)
+         SELECT 'n' || n, n || '@example.com', repeat('x', 60), now() FROM generate_series(1, 4500) AS n",
+    )
+    .await;
+    for days in [0, 2, 4] {
+        let at = (start() - TimeDelta::days(days)).to_rfc3339();
+        home.run(&format!(
+            "INSERT INTO user_activity (user_id, action, created_at) VALUES ('ada', 'x', '{at}')"
+        ))
+        .await;
+    }
+    assert_eq!(PgCleaner::new(home.pool(), None).clean(start()).await.unwrap(), 2);
+    for (left, many) in [("active_users", "2"), ("active_user_counts", "2"), ("user_ranges", "6")] {
+        assert_eq!(home.value(&format!("SELECT count(*) FROM {left}")).await, many, "{left}");
+    }
+}
+
+#[tokio::test]
 async fn many_go_in_batches_over_several_servers_and_nobody_waits() {
     let home = Home::of_three().await;
     home.run(
