@@ -124,9 +124,9 @@ pub(crate) fn fill(database: &Database, size: Size, cost: u32) -> Outcome {
     filler.write("bills", BILLS, size.rows / 100)?;
     filler.write("audit trail", AUDIT, size.rows / 100)?;
     indexes.put_back(database)?;
-    tidy(database)?;
     note("VACUUM ANALYZE");
     database.run("VACUUM ANALYZE")?;
+    tidy(database)?;
     database.run("RESET ALL")
 }
 
@@ -136,7 +136,7 @@ fn tidy(database: &Database) -> Outcome {
     database.run("DELETE FROM active_users WHERE day < now() - interval '3 days'")?;
     database.run("DELETE FROM active_user_counts WHERE day < now() - interval '3 days'")?;
     while database.number("coalesce(cut_user_range(2000), false)::int")? == 1 {}
-    Ok(())
+    database.run("VACUUM ANALYZE active_users, active_user_counts, user_ranges, user_range_counts")
 }
 
 struct Filler<'a> {

@@ -320,7 +320,7 @@ diesel::table! {
         low_id -> Text,
         subscription_tier -> Text,
         role -> Text,
-        accounts -> Int8,
+        accounts -> Int4,
     }
 }
 

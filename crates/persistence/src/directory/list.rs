@@ -86,10 +86,11 @@ impl<'a> List<'a> {
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<(Vec<(UserRow, String)>, i64)> {
         let (mut one, mut other) = (&*connection, &*connection);
-        if self.is_far() {
-            let Landmark { begin, before, total } =
-                totals::landmark(self.query, self.start.skip, &mut one).await?;
-            let start = Start { place: begin, takes_in: true, skip: self.start.skip - before };
+        if self.is_far()
+            && let Some(Landmark { place, before, total }) =
+                totals::landmark(self.query, self.start.skip, &mut one).await?
+        {
+            let start = Start { place: Some(place), takes_in: true, skip: self.start.skip - before };
             return Ok((self.page(&start).prepared().load(&mut one).await?, total));
         }
         let page = async {

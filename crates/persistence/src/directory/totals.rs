@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserQuery, UserSortKey};
@@ -13,36 +13,23 @@ use crate::prepared::Prepare;
 
 const TOTAL: &str = "
     SELECT coalesce(sum(accounts), 0)::bigint AS accounts FROM user_range_counts
-    WHERE sort = 'createdAt' AND subscription_tier = ANY($1) AND role = ANY($2)";
+    WHERE sort = 'createdAt' AND subscription_tier = $1 AND role = $2";
 
-/// The last range that begins at or before a place of the list, how many accounts come before it, and how many there are. Where the
-/// list descends a range begins at its high end, which is the low one of the range before it.
-macro_rules! range_of {
-    ($direction:literal, $begins_with:literal) => {
+/// The range whose low end is nearest before a place of the list, how many accounts come before it there, and how many there are. `above` is
+/// how many are at that end or above; of a list that ascends all others come before it. Nobody was created before our era.
+macro_rules! range_before {
+    ($before:literal) => {
         concat!(
-            "SELECT time, text, place_id, before, total FROM (
-                 SELECT lag(nullif(low_time, '-infinity'), ",
-            $begins_with,
-            ") OVER list AS time, lag(low_text, ",
-            $begins_with,
-            ") OVER list AS text, lag(low_id, ",
-            $begins_with,
-            ") OVER list AS place_id,
-                     sum(accounts) AS accounts,
-                     (sum(sum(accounts)) OVER list - sum(accounts))::bigint AS before,
-                     (sum(sum(accounts)) OVER ())::bigint AS total
-                 FROM user_range_counts
-                 WHERE sort = $4 AND subscription_tier = ANY($1) AND role = ANY($2)
-                 GROUP BY low_time, low_text, low_id
-                 WINDOW list AS (ORDER BY low_time ",
-            $direction,
-            ", low_text ",
-            $direction,
-            ", low_id ",
-            $direction,
-            ")
+            "SELECT greatest(low_time, '0001-01-01Z') AS time, low_text AS text, low_id AS place_id, before, total FROM (
+                 SELECT low_time, low_text, low_id, ",
+            $before,
+            " AS before, total FROM (
+                     SELECT low_time, low_text, low_id, sum(accounts) OVER () AS total,
+                         sum(accounts) OVER (ORDER BY low_time DESC, low_text DESC, low_id DESC) AS above
+                     FROM user_range_counts WHERE sort = $4 AND subscription_tier = $1 AND role = $2
+                 ) AS counted
              ) AS ranges
-             WHERE before <= $3 AND accounts > 0
+             WHERE before <= $3
              ORDER BY before DESC LIMIT 1"
         )
     };
@@ -56,12 +43,12 @@ struct Total {
 
 #[derive(QueryableByName)]
 struct RangeRow {
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    time: Option<Timestamp>,
-    #[diesel(sql_type = Nullable<Text>)]
-    text: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    place_id: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    time: Timestamp,
+    #[diesel(sql_type = Text)]
+    text: String,
+    #[diesel(sql_type = Text)]
+    place_id: String,
     #[diesel(sql_type = BigInt)]
     before: i64,
     #[diesel(sql_type = BigInt)]
@@ -69,64 +56,57 @@ struct RangeRow {
 }
 
 /// From where it is not far to a place of the list.
-#[derive(Default)]
 pub(super) struct Landmark {
-    /// Where the range begins; `None` at the end of the list from which it is read.
-    pub(super) begin: Option<Place>,
+    /// A range's low end.
+    pub(super) place: Place,
     /// How many come before it.
     pub(super) before: i64,
     /// How many there are in the whole list.
     pub(super) total: i64,
 }
 
-/// The tiers and roles whose rows count: the empty ones, which stand for all, unless the query chooses.
-fn counted(query: &UserQuery) -> (Vec<&'static str>, Vec<&'static str>) {
-    if query.tier.is_none() && query.role.is_none() {
-        return (vec![""], vec![""]);
-    }
-    let tiers = query.tier.map_or_else(|| SubscriptionTier::ALL.to_vec(), |tier| vec![tier]);
-    let roles = query.role.map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
-    (tiers.into_iter().map(SubscriptionTier::as_str).collect(), roles.into_iter().map(Role::as_str).collect())
+/// The tier and role whose rows count: empty where the query does not choose.
+fn counted(query: &UserQuery) -> (&'static str, &'static str) {
+    (query.tier.map_or("", SubscriptionTier::as_str), query.role.map_or("", Role::as_str))
 }
 
 /// How many accounts of the query's tier and role there are.
 pub(super) async fn total(query: &UserQuery, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
-    let (tiers, roles) = counted(query);
+    let (tier, role) = counted(query);
     let total: Total = sql_query(TOTAL)
-        .bind::<Array<Text>, _>(tiers)
-        .bind::<Array<Text>, _>(roles)
+        .bind::<Text, _>(tier)
+        .bind::<Text, _>(role)
         .prepared()
         .get_result(connection)
         .await?;
     Ok(total.accounts)
 }
 
-/// The last range's begin before `skip` accounts of the query's tier and role.
+/// The low end nearest before a place of the list that so many of the query's tier and role come before; none where a list that descends
+/// has not come to the first.
 pub(super) async fn landmark(
     query: &UserQuery,
     skip: i64,
     connection: &mut &AsyncPgConnection,
-) -> QueryResult<Landmark> {
-    let text = if query.sort.descending { range_of!("DESC", "1") } else { range_of!("ASC", "0") };
-    let (tiers, roles) = counted(query);
+) -> QueryResult<Option<Landmark>> {
+    let text = if query.sort.descending { range_before!("above") } else { range_before!("total - above") };
+    let (tier, role) = counted(query);
     let found: Option<RangeRow> = sql_query(text)
-        .bind::<Array<Text>, _>(tiers)
-        .bind::<Array<Text>, _>(roles)
+        .bind::<Text, _>(tier)
+        .bind::<Text, _>(role)
         .bind::<BigInt, _>(skip)
         .bind::<Text, _>(name(query.sort.key))
         .prepared()
         .get_result(connection)
         .await
         .optional()?;
-    let Some(RangeRow { time, text, place_id, before, total }) = found else {
-        return Ok(Landmark::default());
-    };
-    let key = match query.sort.key {
-        UserSortKey::CreatedAt => time.map(Key::Time),
-        UserSortKey::Email | UserSortKey::FullName => text.map(Key::Text),
-    };
-    let begin = key.zip(place_id).map(|(key, id)| Place { key, id });
-    Ok(Landmark { begin, before, total })
+    Ok(found.map(|RangeRow { time, text, place_id, before, total }| {
+        let key = match query.sort.key {
+            UserSortKey::CreatedAt => Key::Time(time),
+            UserSortKey::Email | UserSortKey::FullName => Key::Text(text),
+        };
+        Landmark { place: Place { key, id: place_id }, before, total }
+    }))
 }
 
 /// What ranges of this order are called.
