@@ -150,9 +150,11 @@ BEGIN
             WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
         END CASE;
         IF whole.sort = 'createdAt' THEN
-            SELECT created_at::text, id INTO cut_key, cut_id FROM users
-            WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
-            ORDER BY created_at, id OFFSET size LIMIT 1;
+            -- Planned with its values: for any `size` PostgreSQL would sort all accounts.
+            EXECUTE 'SELECT created_at::text, id FROM users
+                WHERE deleted_at IS NULL AND (created_at, id) >= ($1, $2)
+                ORDER BY created_at, id OFFSET $3 LIMIT 1'
+            INTO cut_key, cut_id USING whole.low_time, whole.low_id, size;
         ELSE
             EXECUTE format(
                 'WITH near AS (
