@@ -10,8 +10,8 @@ pub(crate) struct Prepared<Q>(Q);
 
 /// `sql_query(CONSTANT).bind(…).prepared().load(connection)`.
 pub(crate) trait Prepare: Sized {
-    /// Prepares this once on each connection. Its text must not depend on what is asked, but for one choice among few, and one plan must be good for whatever is bound:
-    /// not where a bound value says whether a condition counts at all, or how much of a table is read.
+    /// Prepares this once on each connection. Its text must be one of few, and one plan good for whatever is bound: not where a bound
+    /// value says whether a condition counts at all, or how much of a table is read.
     fn prepared(self) -> Prepared<Self> {
         Prepared(self)
     }

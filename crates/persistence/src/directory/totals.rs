@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserQuery, UserSortKey};
@@ -16,24 +16,17 @@ const TOTAL: &str = "
     WHERE sort = 'createdAt' AND subscription_tier = $1 AND role = $2";
 
 /// The range whose low end is nearest before a place of the list, how many accounts come before it there, and how many there are. `above` is
-/// how many are at that end or above; of a list that ascends all others come before it. Nobody was created before our era.
-macro_rules! range_before {
-    ($before:literal) => {
-        concat!(
-            "SELECT greatest(low_time, '0001-01-01Z') AS time, low_text AS text, low_id AS place_id, before, total FROM (
-                 SELECT low_time, low_text, low_id, ",
-            $before,
-            " AS before, total FROM (
-                     SELECT low_time, low_text, low_id, sum(accounts) OVER () AS total,
-                         sum(accounts) OVER (ORDER BY low_time DESC, low_text DESC, low_id DESC) AS above
-                     FROM user_range_counts WHERE sort = $4 AND subscription_tier = $1 AND role = $2
-                 ) AS counted
-             ) AS ranges
-             WHERE before <= $3
-             ORDER BY before DESC LIMIT 1"
-        )
-    };
-}
+/// how many are at that end or above; of a list that ascends (`$5` is false) all others come before it. Nobody was created before our era.
+const LANDMARK: &str = "
+    SELECT greatest(low_time, '0001-01-01Z') AS time, low_text AS text, low_id AS place_id, before, total FROM (
+        SELECT low_time, low_text, low_id, total, CASE WHEN $5 THEN above ELSE total - above END AS before FROM (
+            SELECT low_time, low_text, low_id, sum(accounts) OVER () AS total,
+                sum(accounts) OVER (ORDER BY low_time DESC, low_text DESC, low_id DESC) AS above
+            FROM user_range_counts WHERE sort = $4 AND subscription_tier = $1 AND role = $2
+        ) AS counted
+    ) AS ranges
+    WHERE before <= $3
+    ORDER BY before DESC LIMIT 1";
 
 #[derive(QueryableByName)]
 struct Total {
@@ -89,13 +82,13 @@ pub(super) async fn landmark(
     skip: i64,
     connection: &mut &AsyncPgConnection,
 ) -> QueryResult<Option<Landmark>> {
-    let text = if query.sort.descending { range_before!("above") } else { range_before!("total - above") };
     let (tier, role) = counted(query);
-    let found: Option<RangeRow> = sql_query(text)
+    let found: Option<RangeRow> = sql_query(LANDMARK)
         .bind::<Text, _>(tier)
         .bind::<Text, _>(role)
         .bind::<BigInt, _>(skip)
         .bind::<Text, _>(name(query.sort.key))
+        .bind::<Bool, _>(query.sort.descending)
         .prepared()
         .get_result(connection)
         .await
