@@ -47,7 +47,7 @@ async fn of_a_hundred_who_redeem_one_token_at_two_servers_one_gets_a_session() {
     let token = issue(&app, &ada, &json!({"sessionData": data})).await;
     let body = json!({"token": token});
     let calls = (0..100).map(|number| {
-        Answer::of(app.client.post(app.url_of(number % 2, "/v1/bridge-tokens/redeem")).json(&body))
+        Answer::once_served(app.client.post(app.url_of(number % 2, "/v1/bridge-tokens/redeem")).json(&body))
     });
     let (redeemed, refused): (Vec<_>, Vec<_>) =
         join_all(calls).await.into_iter().partition(|answer| answer.status == 200);

@@ -69,7 +69,7 @@ async fn sixty_four_callers_over_two_servers_are_never_granted_more_than_the_lim
     let hold = json!({"userId": ada.id, "totalTokens": 300_000});
     let answers = join_all((0..64).map(|number| {
         let request = app.client.post(app.url_of(number % 2, "/v1/usage/reservations"));
-        Answer::of(request.bearer_auth(&program.access).json(&hold))
+        Answer::once_served(request.bearer_auth(&program.access).json(&hold))
     }));
     let (granted, refused): (Vec<_>, Vec<_>) =
         answers.await.into_iter().partition(|answer| answer.status == 201);
@@ -121,7 +121,7 @@ async fn a_hold_under_a_key_is_made_once_however_often_it_is_asked_for() {
     let (app, program, ada) = stage().await;
     let ask = |tokens: i64| {
         let request = app.request("POST", "/v1/usage/reservations").bearer_auth(&program.access);
-        Answer::of(
+        Answer::once_served(
             request.header("idempotency-key", "k").json(&json!({"userId": ada.id, "totalTokens": tokens})),
         )
     };

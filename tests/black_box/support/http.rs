@@ -35,6 +35,17 @@ impl Answer {
         Ok(Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
     }
 
+    /// Asks again for as long as the service is busy: of a crowd at one account a slow machine sends some away, and not one
+    /// of these has done anything.
+    pub(crate) async fn once_served(request: reqwest::RequestBuilder) -> Self {
+        loop {
+            let answer = Self::of(request.try_clone().unwrap()).await;
+            if answer.status != 503 || answer.body["type"] != "urn:subtle:problem:busy" {
+                return answer;
+            }
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
