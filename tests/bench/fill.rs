@@ -135,7 +135,7 @@ fn tidy(database: &Database) -> Outcome {
     note("ranges of the list");
     database.run("DELETE FROM active_users WHERE day < now() - interval '3 days'")?;
     database.run("DELETE FROM active_user_counts WHERE day < now() - interval '3 days'")?;
-    while database.number("coalesce(cut_user_range(2000), false)::int")? == 1 {}
+    while database.number("coalesce(cut_user_range(256), false)::int")? == 1 {}
     database.run("VACUUM ANALYZE active_users, active_user_counts, user_ranges, user_range_counts")
 }
 

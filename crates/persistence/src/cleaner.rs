@@ -19,15 +19,16 @@ use crate::pool::Database;
 
 /// How many rows one statement takes away at most.
 const BATCH: i64 = 500;
-/// How many accounts a range of the user list has when it was cut off; at twice as many it is cut again. A page is found by looking at all
-/// ranges and then skipping half of one: with a million accounts both take as long.
-const RANGE: i32 = 2_000;
+/// How many accounts a range of the user list has when it was cut off; at twice as many it is cut again. Half of one is skipped for a page far
+/// behind the first, which are few enough even where each lies in another place of the table.
+const RANGE: i32 = 256;
 /// How often a cut is tried again while somebody writes accounts, and how long it waits before.
 const BUSY_TRIES: u32 = 500;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 diesel::define_sql_function! {
-    /// Cuts one range of the user list that has more than twice so many accounts; whether there was one, if nobody was writing any.
+    /// Cuts ranges of the user list that have more than twice so many accounts, some at a time; whether there were any, if nobody was
+    /// writing accounts.
     fn cut_user_range(size: Integer) -> Nullable<Bool>;
 }
 

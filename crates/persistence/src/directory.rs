@@ -4,9 +4,9 @@
 //! statement of its own.
 
 mod counts;
+mod landmark;
 mod list;
 mod stats;
-mod totals;
 
 use async_trait::async_trait;
 use diesel::prelude::*;

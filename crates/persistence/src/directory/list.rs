@@ -1,35 +1,37 @@
 //! The list of accounts: which, in what order, from where.
 
 use chrono::DateTime;
-use diesel::dsl::{array, count_star, sql};
-use diesel::expression::SqlLiteral;
+use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Record, Text, Timestamptz};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::join;
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSort, UserSortKey};
 use subtle_domain::ports::StoreError;
+use subtle_domain::user::{Role, SubscriptionTier};
 
-use super::totals::{self, Landmark};
+use super::landmark::landmark;
 use crate::prepared::Prepare;
-use crate::schema::users;
-use crate::user_row::{UserRow, lower};
-
-diesel::define_sql_function! {
-    /// PostgreSQL's `lower` of what may be missing.
-    #[sql_name = "lower"]
-    fn lower_if_any(text: Nullable<Text>) -> Nullable<Text>;
-}
+use crate::user_row::UserRow;
 
 /// How many accounts are skipped one by one before it is worth a look where they lie.
-const FAR: i64 = 200;
+const FAR: i64 = 1_000;
 
-/// A page's query.
+/// A query: whom it is of, and where its page starts.
 pub(super) struct List<'a> {
     query: &'a UserQuery,
     start: Start,
+    whom: Whom,
+}
+
+/// Whom a list is of, as conditions: ` AND …`.
+struct Whom {
+    tier: Option<&'static str>,
+    role: Option<&'static str>,
+    /// What address or name is like.
+    pattern: Option<String>,
 }
 
 /// Where a page starts: so many behind a place, or behind the begin of the list.
@@ -72,12 +74,15 @@ impl Start {
     }
 }
 
-type Accounts<'a> = users::BoxedQuery<'a, Pg>;
-
 impl<'a> List<'a> {
     /// Takes a query; a conflict if its cursor's key is no time where it ought to be one.
     pub(super) fn of(query: &'a UserQuery) -> Result<Self, StoreError> {
-        Ok(Self { query, start: Start::of(query)? })
+        let whom = Whom {
+            tier: query.tier.map(SubscriptionTier::as_str),
+            role: query.role.map(Role::as_str),
+            pattern: query.search.as_deref().map(containing),
+        };
+        Ok(Self { query, start: Start::of(query)?, whom })
     }
 
     /// The page's accounts with their sort keys, and one more if there is one; and how many there are on all pages.
@@ -85,72 +90,166 @@ impl<'a> List<'a> {
         &self,
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<(Vec<(UserRow, String)>, i64)> {
-        let (mut one, mut other) = (&*connection, &*connection);
-        if self.is_far()
-            && let Some(Landmark { place, before, total }) =
-                totals::landmark(self.query, self.start.skip, &mut one).await?
-        {
-            let start = Start { place: Some(place), takes_in: true, skip: self.start.skip - before };
-            return Ok((self.page(&start).prepared().load(&mut one).await?, total));
-        }
-        let page = async {
-            let page = self.page(&self.start);
-            match self.query.search {
-                // How many are found depends on what is looked for, and with it the best way to find them.
-                Some(_) => page.load(&mut one).await,
-                None => page.prepared().load(&mut one).await,
-            }
+        let found: Vec<(UserRow, String, i64)> = if self.searches() {
+            self.page(&self.start).load(connection).await?
+        } else if self.start.skip < FAR {
+            self.page(&self.start).prepared().load(connection).await?
+        } else {
+            let landmark = landmark(self.query, self.start.skip, connection).await?;
+            let Some(skipped) = landmark.skipped else { return Ok((Vec::new(), landmark.total)) };
+            let skip = self.start.skip - skipped;
+            let start = Start { place: landmark.place, takes_in: true, skip };
+            self.page(&start).prepared().load(connection).await?
         };
-        let (rows, total) = join(page, self.total(&mut other)).await;
-        Ok((rows?, total?))
+        let total = match found.as_slice() {
+            [(_, _, total), ..] => *total,
+            [] if self.searches() => Total(&self.whom).get_result(connection).await?,
+            [] => Total(&self.whom).prepared().get_result(connection).await?,
+        };
+        Ok((found.into_iter().map(|(row, key, _)| (row, key)).collect(), total))
     }
 
-    /// Whether a page lies so far behind the first that it is worth a look where to begin to count.
-    fn is_far(&self) -> bool {
-        self.start.skip >= FAR && self.query.search.is_none()
+    /// How many are found depends on what is looked for, and with it the best way to find them: so a search is planned each time.
+    fn searches(&self) -> bool {
+        self.whom.pattern.is_some()
     }
 
-    async fn total(&self, connection: &mut &AsyncPgConnection) -> QueryResult<i64> {
-        match self.query.search {
-            Some(_) => matching(self.query).select(count_star()).get_result(connection).await,
-            None => totals::total(self.query, connection).await,
+    fn page<'b>(&'b self, start: &'b Start) -> Page<'b> {
+        let columns = UserRow::as_select();
+        Page {
+            columns,
+            total: Total(&self.whom),
+            start,
+            sort: self.query.sort,
+            rows: i64::from(self.query.page_size) + 1,
         }
-    }
-
-    /// The page is found by identifiers alone; only its own rows are then read in full.
-    fn page(
-        &self,
-        start: &'a Start,
-    ) -> users::BoxedQuery<'a, Pg, (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<UserRow, Pg>>, Text)> {
-        let sort = self.query.sort;
-        users::table
-            .filter(users::id.eq_any(array::<Text, _>(self.ids(start))))
-            .order(order(sort))
-            .select((UserRow::as_select(), key_as_text(sort.key)))
-            .into_boxed()
-    }
-
-    fn ids(&self, start: &'a Start) -> users::BoxedQuery<'a, Pg, Text> {
-        let sort = self.query.sort;
-        let list = starting(matching(self.query), start, sort);
-        list.order(order(sort)).limit(i64::from(self.query.page_size) + 1).select(users::id)
     }
 }
 
-fn matching(query: &UserQuery) -> Accounts<'_> {
-    let mut list = users::table.filter(users::deleted_at.is_null()).into_boxed();
-    if let Some(tier) = query.tier {
-        list = list.filter(users::subscription_tier.eq(tier.as_str()));
+impl QueryFragment<Pg> for Whom {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if let Some(tier) = self.tier {
+            out.push_sql(" AND subscription_tier = ");
+            out.push_bind_param::<Text, _>(tier)?;
+        }
+        if let Some(role) = self.role {
+            out.push_sql(" AND role = ");
+            out.push_bind_param::<Text, _>(role)?;
+        }
+        if let Some(pattern) = &self.pattern {
+            out.push_sql(" AND (lower(email) LIKE lower(");
+            out.push_bind_param::<Text, _>(pattern)?;
+            out.push_sql(") OR lower(full_name) LIKE lower(");
+            out.push_bind_param::<Text, _>(pattern)?;
+            out.push_sql("))");
+        }
+        Ok(())
     }
-    if let Some(role) = query.role {
-        list = list.filter(users::role.eq(role.as_str()));
+}
+
+/// How many there are on all pages: triggers count them, but what is searched for nobody has counted.
+struct Total<'a>(&'a Whom);
+
+impl QueryFragment<Pg> for Total<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.0.pattern.is_some() {
+            out.push_sql("SELECT count(*) FROM users WHERE deleted_at IS NULL");
+            return self.0.walk_ast(out);
+        }
+        out.push_sql("SELECT coalesce(sum(accounts), 0) FROM user_range_counts WHERE sort = 'createdAt/wide' AND subscription_tier = ");
+        out.push_bind_param::<Text, _>(self.0.tier.unwrap_or_default())?;
+        out.push_sql(" AND role = ");
+        out.push_bind_param::<Text, _>(self.0.role.unwrap_or_default())
     }
-    if let Some(part) = &query.search {
-        let (pattern, same) = (containing(part), containing(part));
-        let in_address = lower(users::email).like(lower(pattern));
-        list = list.filter(in_address.or(lower_if_any(users::full_name).like(lower_if_any(same))));
+}
+
+impl QueryId for Total<'_> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Total<'_> {
+    type SqlType = BigInt;
+}
+
+/// The accounts of a page with their sort keys, and beside each how many there are on all pages.
+struct Page<'a> {
+    columns: AsSelect<UserRow, Pg>,
+    total: Total<'a>,
+    start: &'a Start,
+    sort: UserSort,
+    rows: i64,
+}
+
+impl Page<'_> {
+    /// How many accounts are looked at at most, rounded up to a power of four: PostgreSQL plans by what stands in the text, and few
+    /// texts are to be planned.
+    fn reach(&self) -> i64 {
+        let needed = self.start.skip.saturating_add(self.rows);
+        let mut reach = 64_i64;
+        while reach < needed {
+            reach = reach.saturating_mul(4);
+        }
+        reach
     }
-    list
+}
+
+impl QueryFragment<Pg> for Page<'_> {
+    /// The innermost `SELECT` goes along the index of the order, the next leaves out what is skipped, and only what is left is read in full. What
+    /// differs from page to page stands in `SELECT`s without a table, where PostgreSQL does not look when it plans: so it plans once.
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        let Order { key, key_as_text, by_id } = Order::of(self.sort.key);
+        let direction = if self.sort.descending { "DESC" } else { "ASC" };
+        let order = if by_id {
+            format!(" ORDER BY sort_key {direction}, users.id {direction}")
+        } else {
+            format!(" ORDER BY sort_key {direction}")
+        };
+        out.push_sql("SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(&format!(", {key_as_text}, ("));
+        self.total.walk_ast(out.reborrow())?;
+        out.push_sql(&format!(
+            ") FROM (SELECT * FROM (SELECT *, {key} AS sort_key FROM users WHERE deleted_at IS NULL"
+        ));
+        self.total.0.walk_ast(out.reborrow())?;
+        if let Some(Place { key: at, id }) = &self.start.place {
+            let comparison = match (self.sort.descending, self.start.takes_in) {
+                (false, false) => ">",
+                (false, true) => ">=",
+                (true, _) => "<",
+            };
+            let place = if by_id { format!("{key}, users.id") } else { key.to_owned() };
+            out.push_sql(&format!(" AND ({place}) {comparison} ("));
+            match at {
+                Key::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
+                Key::Text(text) => out.push_bind_param::<Text, _>(text)?,
+            }
+            if by_id {
+                out.push_sql(", ");
+                out.push_bind_param::<Text, _>(id)?;
+            }
+            out.push_sql(")");
+        }
+        out.push_sql(&format!("{order} LIMIT {}) AS users{order} LIMIT (SELECT ", self.reach()));
+        out.push_bind_param::<BigInt, _>(&self.rows)?;
+        out.push_sql(") OFFSET (SELECT ");
+        out.push_bind_param::<BigInt, _>(&self.start.skip)?;
+        out.push_sql(&format!(")) AS users{order}"));
+        Ok(())
+    }
+}
+
+impl QueryId for Page<'_> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Page<'_> {
+    type SqlType = (SqlTypeOf<AsSelect<UserRow, Pg>>, Text, BigInt);
 }
 
 /// The `LIKE` pattern of what contains `part`, each character of which stands for itself.
@@ -166,62 +265,31 @@ fn containing(part: &str) -> String {
     pattern
 }
 
-fn starting<'a>(list: Accounts<'a>, start: &'a Start, sort: UserSort) -> Accounts<'a> {
-    let list = match &start.place {
-        None => list,
-        Some(Place { key: Key::Time(time), id }) => {
-            let (place, bound) = (place::<Timestamptz>(sort.key), (*time, id.as_str()));
-            match (sort.descending, start.takes_in) {
-                (false, false) => list.filter(place.gt(bound)),
-                (false, true) => list.filter(place.ge(bound)),
-                (true, _) => list.filter(place.lt(bound)),
-            }
-        }
-        Some(Place { key: Key::Text(text), id }) => {
-            let (place, bound) = (place::<Text>(sort.key), (text.as_str(), id.as_str()));
-            match (sort.descending, start.takes_in) {
-                (false, false) => list.filter(place.gt(bound)),
-                (false, true) => list.filter(place.ge(bound)),
-                (true, _) => list.filter(place.lt(bound)),
-            }
-        }
-    };
-    if start.skip > 0 { list.offset(start.skip) } else { list }
+/// What a list is ordered by.
+struct Order {
+    /// As its index has it: written in another way, it would be sorted anew for each page.
+    key: &'static str,
+    /// As cursors have it. PostgreSQL tells it, whose lower case is not Rust's.
+    key_as_text: &'static str,
+    /// Whether accounts can share a key, and are in the order of their identifiers then.
+    by_id: bool,
 }
 
-/// What the list is ordered by, as its index has it: written in another way, it would be sorted anew for each page.
-fn key(key: UserSortKey) -> &'static str {
-    match key {
-        UserSortKey::CreatedAt => "users.created_at",
-        UserSortKey::Email => "lower(users.email)",
-        UserSortKey::FullName => "left(coalesce(lower(users.full_name), ''), 200)",
-    }
-}
-
-/// An account's place in the list.
-fn place<K: 'static>(sort: UserSortKey) -> SqlLiteral<Record<(K, Text)>> {
-    sql(&format!("({}, users.id)", key(sort)))
-}
-
-fn order(sort: UserSort) -> SqlLiteral<Text> {
-    let direction = if sort.descending { "DESC" } else { "ASC" };
-    let key = key(sort.key);
-    match sort.key {
-        // Unique, so that nothing is left to order; its index knows no `id`.
-        UserSortKey::Email => sql(&format!("{key} {direction}")),
-        UserSortKey::CreatedAt | UserSortKey::FullName => {
-            sql(&format!("{key} {direction}, users.id {direction}"))
+impl Order {
+    fn of(key: UserSortKey) -> Self {
+        match key {
+            UserSortKey::CreatedAt => Self {
+                key: "users.created_at",
+                key_as_text: r#"to_char(sort_key AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#,
+                by_id: true,
+            },
+            UserSortKey::Email => Self { key: "lower(users.email)", key_as_text: "sort_key", by_id: false },
+            UserSortKey::FullName => Self {
+                key: "left(coalesce(lower(users.full_name), ''), 200)",
+                key_as_text: "sort_key",
+                by_id: true,
+            },
         }
-    }
-}
-
-/// The key as cursors have it. PostgreSQL tells it, whose lower case is not Rust's.
-fn key_as_text(sort: UserSortKey) -> SqlLiteral<Text> {
-    match sort {
-        UserSortKey::CreatedAt => {
-            sql(r#"to_char(users.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#)
-        }
-        UserSortKey::Email | UserSortKey::FullName => sql(key(sort)),
     }
 }
 

@@ -15,7 +15,7 @@ const DIFFERENCES: &str = "
     SELECT format('%s %s %s: %s', range, subscription_tier, role, sum(n)) FROM (
         SELECT ROW(sort, low_time, low_text, low_id) AS range, grain.subscription_tier, grain.role, 1 AS n
         FROM (
-            SELECT *, lead(ROW(low_time, low_text, low_id)) OVER (PARTITION BY sort ORDER BY low_time, low_text, low_id) AS high
+            SELECT *, split_part(sort, '/', 1) AS list, lead(ROW(low_time, low_text, low_id)) OVER (PARTITION BY sort ORDER BY low_time, low_text, low_id) AS high
             FROM user_ranges
         ) AS range
         CROSS JOIN users
@@ -23,13 +23,18 @@ const DIFFERENCES: &str = "
             (users.subscription_tier, users.role), (users.subscription_tier, ''), ('', users.role), ('', '')
         ) AS grain (subscription_tier, role)
         CROSS JOIN LATERAL (SELECT
-            CASE sort WHEN 'createdAt' THEN created_at ELSE '-infinity' END AS time,
-            CASE sort WHEN 'email' THEN lower(email) WHEN 'fullName' THEN left(coalesce(lower(full_name), ''), 200) ELSE '' END AS text
+            CASE list WHEN 'createdAt' THEN created_at ELSE '-infinity' END AS time,
+            CASE list WHEN 'email' THEN lower(email) WHEN 'fullName' THEN left(coalesce(lower(full_name), ''), 200) ELSE '' END AS text
         ) AS place
         WHERE deleted_at IS NULL AND (low_time, low_text, low_id) <= (time, text, users.id)
             AND (high IS NULL OR ROW(time, text, users.id) < high)
         UNION ALL SELECT ROW(sort, low_time, low_text, low_id), subscription_tier, role, -accounts FROM user_range_counts
     ) AS both_sides GROUP BY range, subscription_tier, role HAVING sum(n) <> 0
+    UNION ALL
+    SELECT format('%s begins where no narrow range does', wide) FROM user_ranges AS wide
+    WHERE sort LIKE '%/wide' AND NOT EXISTS (
+        SELECT FROM user_ranges AS narrow WHERE narrow.sort = split_part(wide.sort, '/', 1)
+            AND (narrow.low_time, narrow.low_text, narrow.low_id) = (wide.low_time, wide.low_text, wide.low_id))
     UNION ALL
     SELECT format('active on %s: %s by account, %s by count', day, sum(n), sum(counted)) FROM (
         SELECT DISTINCT (user_activity.created_at AT TIME ZONE 'UTC')::date AS day, user_id, 1 AS n, 1 AS counted
@@ -62,9 +67,9 @@ async fn differences(home: &Home) -> Vec<String> {
     home.first_column(DIFFERENCES).await
 }
 
-/// Cuts as the service does, but smaller.
+/// Cuts as the service does, but smaller, and with four narrow ranges in a wide one.
 async fn cut(home: &Home, size: u32) {
-    while home.value(&format!("SELECT cut_user_range({size})")).await == "t" {}
+    while home.value(&format!("SELECT cut_user_range({size}, 4)")).await == "t" {}
 }
 
 #[tokio::test]
@@ -84,7 +89,8 @@ async fn counts_keep_step_with_the_rows_whoever_writes() {
         "INSERT INTO users (id, email, password_hash, updated_at) VALUES ('p5', 'else@example.com', repeat('x', 60), now())
             ON CONFLICT DO NOTHING",
         "BEGIN; DELETE FROM users; ROLLBACK",
-        "SELECT fold_user_counts(), fold_usage_counts(), fold_user_range_counts(), fold_active_user_counts()",
+        "SELECT fold_user_counts(), fold_usage_counts(), fold_active_user_counts()",
+        "SELECT fold_user_range_counts(array_agg(range)) FROM user_ranges AS range",
         "TRUNCATE user_usage_metrics",
         "DELETE FROM user_activity WHERE id LIKE 'ap1%1' OR id LIKE 'ap3%'",
         "UPDATE user_activity SET created_at = created_at - INTERVAL '1 minute' - INTERVAL '1 day'",
@@ -101,13 +107,18 @@ async fn counts_keep_step_with_the_rows_whoever_writes() {
         cut(&home, 40).await;
         assert_eq!(differences(&home).await, Vec::<String>::new(), "cut after {sql}");
     }
-    let ranges: u32 = home
-        .value("SELECT min(n) FROM (SELECT count(*) AS n FROM user_ranges GROUP BY sort) AS r")
-        .await
-        .parse()
-        .unwrap();
-    assert!(ranges > 10, "{ranges}");
-    let large = "SELECT count(*) FROM (SELECT FROM user_range_counts WHERE subscription_tier = '' AND role = '' GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 80) AS large";
+    for (sorts, least) in [("NOT LIKE", 10), ("LIKE", 4)] {
+        let fewest = format!(
+            "SELECT min(n) FROM (SELECT count(*) AS n FROM user_ranges WHERE sort {sorts} '%/wide' GROUP BY sort) AS r"
+        );
+        let ranges: u32 = home.value(&fewest).await.parse().unwrap();
+        assert!(ranges > least, "{sorts} wide: {ranges}");
+    }
+    let large = "
+        SELECT count(*) FROM (
+            SELECT FROM user_range_counts WHERE subscription_tier = '' AND role = '' GROUP BY sort, low_time, low_text, low_id
+            HAVING sum(accounts) > CASE WHEN sort LIKE '%/wide' THEN 320 ELSE 80 END
+        ) AS large";
     assert_eq!(home.value(large).await, "0");
 }
 
@@ -134,12 +145,12 @@ async fn ranges_are_not_cut_while_somebody_writes_accounts() {
     home.run(PEOPLE).await;
     let mut writer = home.connection().await;
     writer.batch_execute("BEGIN; UPDATE users SET full_name = 'Grace' WHERE id = 'p1'").await.unwrap();
-    assert_eq!(home.value("SELECT coalesce(cut_user_range(40)::text, 'busy')").await, "busy");
+    assert_eq!(home.value("SELECT coalesce(cut_user_range(40, 4)::text, 'busy')").await, "busy");
     writer.batch_execute("COMMIT").await.unwrap();
     cut(&home, 40).await;
     assert_eq!(differences(&home).await, Vec::<String>::new());
     home.run("SELECT recount_user_ranges()").await;
-    assert_eq!(home.value("SELECT count(*) FROM user_ranges").await, "3");
+    assert_eq!(home.value("SELECT count(*) FROM user_ranges").await, "6");
     assert_eq!(differences(&home).await, Vec::<String>::new());
 }
 
@@ -162,12 +173,12 @@ async fn ranges_are_cut_while_many_write_accounts() {
     }));
     let cutters = join_all((0..2).map(|_| async {
         for _ in 0..200 {
-            home.value("SELECT coalesce(cut_user_range(30)::text, 'busy')").await;
+            home.value("SELECT coalesce(cut_user_range(30, 4)::text, 'busy')").await;
         }
     }));
     tokio::join!(writers, cutters);
     assert_eq!(differences(&home).await, Vec::<String>::new());
-    assert_ne!(home.value("SELECT count(*) FROM user_ranges").await, "3");
+    assert_ne!(home.value("SELECT count(*) FROM user_ranges").await, "6");
 }
 
 #[tokio::test]
@@ -194,6 +205,7 @@ async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
     let active = |id: &str| format!("INSERT INTO user_activity (user_id, action) VALUES ('{id}', 'x')");
     for step in [
         include_str!("../../../../../migrations/20261129000200_active_users/down.sql"),
+        include_str!("../../../../../migrations/20261130000000_wide_user_ranges/down.sql"),
         include_str!("../../../../../migrations/20261129000000_user_ranges/down.sql"),
         include_str!("../../../../../migrations/20261128001000_kept_counts/down.sql"),
         PEOPLE,
@@ -215,6 +227,7 @@ async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
         include_str!("../../../../../migrations/20261128001100_counts_of_what_was_there/up.sql"),
         include_str!("../../../../../migrations/20261129000100_ranges_of_what_was_there/up.sql"),
         include_str!("../../../../../migrations/20261129000300_active_users_of_today/up.sql"),
+        include_str!("../../../../../migrations/20261130000000_wide_user_ranges/up.sql"),
     ] {
         home.run(step).await;
     }
@@ -249,8 +262,8 @@ async fn many_writers_leave_few_counts_and_wait_for_nobody() {
 #[tokio::test]
 async fn a_page_far_behind_the_first_is_the_same_as_one_that_is_counted_up_to() {
     let home = Home::new().await;
-    home.run(PEOPLE).await;
-    cut(&home, 40).await;
+    home.run(&PEOPLE.replace("1000", "6000")).await;
+    cut(&home, 100).await;
     let directory = directory(&home);
     let filters = [(None, None), (SubscriptionTier::ALL.first(), None), (None, Role::ALL.first())];
     let sorts = [
@@ -274,14 +287,14 @@ async fn a_page_far_behind_the_first_is_the_same_as_one_that_is_counted_up_to() 
             for number in 1.. {
                 let start = PageStart::Number(number);
                 let page =
-                    page(&directory, &UserQuery { start, page_size: 23, tier, role, sort, ..all() }).await;
+                    page(&directory, &UserQuery { start, page_size: 97, tier, role, sort, ..all() }).await;
                 assert_eq!(page.total, i64::try_from(wanted.len()).unwrap());
                 if page.users.is_empty() {
                     break;
                 }
                 walked.extend(ids(&page.users));
             }
-            assert!(wanted.len() > 200);
+            assert!(wanted.len() > 1_500);
             assert_eq!(walked, wanted, "by {order} {direction}");
         }
     }
