@@ -1,28 +1,38 @@
 //! Reading over all accounts, for administrators.
 //!
-//! Growing tables are never joined to `users` row by row: what is counted in them is counted for the accounts of one page, by a
-//! statement of its own.
+//! Growing tables are never joined to `users` row by row: what is counted in them is counted by a function, for the accounts of one page.
 
-mod counts;
 mod landmark;
 mod list;
 mod stats;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserCursor, UserPage, UserQuery, UserRow, UserStats};
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Directory, StoreError};
-use subtle_domain::user::User;
 
-use self::counts::Counts;
-use self::list::List;
+use self::list::{List, Listed};
 use crate::pool::Database;
+use crate::prepared::Prepare;
 use crate::schema::users;
 use crate::user_row::UserRow as Row;
+
+/// What one account has in the growing tables.
+const COUNTS: &str = "SELECT activity, usage FROM count_user_rows(ARRAY[$1])";
+
+#[derive(Default, QueryableByName)]
+struct Counts {
+    #[diesel(sql_type = BigInt)]
+    activity: i64,
+    #[diesel(sql_type = BigInt)]
+    usage: i64,
+}
 
 /// Reads from a pool's database.
 #[derive(Debug, Clone)]
@@ -36,30 +46,26 @@ impl PgDirectory {
     pub fn new(database: Database) -> Self {
         Self { database }
     }
-
-    async fn counted(&self, accounts: Vec<User>) -> Result<Vec<UserRow>, StoreError> {
-        let ids: Vec<&str> = accounts.iter().map(|user| user.id.as_str()).collect();
-        let counts = repeatable!(self.database, connection => Counts::read(&ids, connection))?;
-        Ok(accounts.into_iter().map(|user| counts.row(user)).collect())
-    }
 }
 
 #[async_trait]
 impl Directory for PgDirectory {
     async fn page(&self, query: &UserQuery) -> Result<UserPage, StoreError> {
         let list = List::of(query)?;
-        let (rows, total) = repeatable!(self.database, connection => list.read(connection))?;
+        let (mut listed, total) = repeatable!(self.database, connection => list.read(connection))?;
         let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
-        let more = rows.len() > size;
-        let mut accounts = Vec::with_capacity(rows.len());
-        let mut last_key = None;
-        for (row, key) in rows.into_iter().take(size) {
-            accounts.push(row.read(self.database.cipher())?);
-            last_key = Some(key);
-        }
-        let end = accounts.last().zip(last_key).filter(|_| more);
-        let next = end.map(|(user, key)| UserCursor { key, id: user.id.clone() });
-        Ok(UserPage { users: self.counted(accounts).await?, total, next })
+        let more = listed.len() > size;
+        listed.truncate(size);
+        let next_key = if more { listed.last().map(|last| last.key.clone()) } else { None };
+        let cipher = self.database.cipher();
+        let users: Vec<UserRow> = listed
+            .into_iter()
+            .map(|Listed { row, activity, usage, .. }| {
+                Ok(UserRow { user: row.read(cipher)?, activity, usage })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let next = users.last().zip(next_key).map(|(last, key)| UserCursor { key, id: last.user.id.clone() });
+        Ok(UserPage { users, total, next })
     }
 
     async fn row(&self, id: &UserId) -> Result<Option<UserRow>, StoreError> {
@@ -69,9 +75,16 @@ impl Directory for PgDirectory {
             .select(Row::as_select())
             .first(connection)
             .map(OptionalExtension::optional))?;
-        let account = row.map(|row| row.read(self.database.cipher())).transpose()?;
-        let accounts: Vec<User> = account.into_iter().collect();
-        Ok(self.counted(accounts).await?.pop())
+        let Some(user) = row.map(|row| row.read(self.database.cipher())).transpose()? else {
+            return Ok(None);
+        };
+        let counts: Option<Counts> = repeatable!(self.database, connection => sql_query(COUNTS)
+            .bind::<Text, _>(id.as_str())
+            .prepared()
+            .get_result(connection)
+            .map(OptionalExtension::optional))?;
+        let Counts { activity, usage } = counts.unwrap_or_default();
+        Ok(Some(UserRow { user, activity, usage }))
     }
 
     async fn stats(&self, now: Timestamp) -> Result<UserStats, StoreError> {

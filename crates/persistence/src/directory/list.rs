@@ -85,12 +85,9 @@ impl<'a> List<'a> {
         Ok(Self { query, start: Start::of(query)?, whom })
     }
 
-    /// The page's accounts with their sort keys, and one more if there is one; and how many there are on all pages.
-    pub(super) async fn read(
-        &self,
-        connection: &mut AsyncPgConnection,
-    ) -> QueryResult<(Vec<(UserRow, String)>, i64)> {
-        let found: Vec<(UserRow, String, i64)> = if self.searches() {
+    /// The page's accounts, and one more if there is one; and how many there are on all pages.
+    pub(super) async fn read(&self, connection: &mut AsyncPgConnection) -> QueryResult<(Vec<Listed>, i64)> {
+        let found: Vec<Listed> = if self.searches() {
             self.page(&self.start).load(connection).await?
         } else if self.start.skip < FAR {
             self.page(&self.start).prepared().load(connection).await?
@@ -102,11 +99,11 @@ impl<'a> List<'a> {
             self.page(&start).prepared().load(connection).await?
         };
         let total = match found.as_slice() {
-            [(_, _, total), ..] => *total,
+            [first, ..] => first.total,
             [] if self.searches() => Total(&self.whom).get_result(connection).await?,
             [] => Total(&self.whom).prepared().get_result(connection).await?,
         };
-        Ok((found.into_iter().map(|(row, key, _)| (row, key)).collect(), total))
+        Ok((found, total))
     }
 
     /// How many are found depends on what is looked for, and with it the best way to find them: so a search is planned each time.
@@ -173,7 +170,20 @@ impl Query for Total<'_> {
     type SqlType = BigInt;
 }
 
-/// The accounts of a page with their sort keys, and beside each how many there are on all pages.
+/// An account in the list.
+#[derive(Queryable)]
+pub(super) struct Listed {
+    pub(super) row: UserRow,
+    /// What it is ordered by, as cursors have it.
+    pub(super) key: String,
+    /// How many there are on all pages.
+    total: i64,
+    /// Its rows in the growing tables.
+    pub(super) activity: i64,
+    pub(super) usage: i64,
+}
+
+/// The statement of a page.
 struct Page<'a> {
     columns: AsSelect<UserRow, Pg>,
     total: Total<'a>,
@@ -196,8 +206,9 @@ impl Page<'_> {
 }
 
 impl QueryFragment<Pg> for Page<'_> {
-    /// The innermost `SELECT` goes along the index of the order, the next leaves out what is skipped, and only what is left is read in full. What
-    /// differs from page to page stands in `SELECT`s without a table, where PostgreSQL does not look when it plans: so it plans once.
+    /// The innermost `SELECT` goes along the index of the order, the next leaves out what is skipped, and only what is left is read in full and
+    /// counted. What differs from page to page stands in `SELECT`s without a table, where PostgreSQL does not look when it plans: so it
+    /// plans once.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
         let Order { key, key_as_text, by_id } = Order::of(self.sort.key);
@@ -207,12 +218,8 @@ impl QueryFragment<Pg> for Page<'_> {
         } else {
             format!(" ORDER BY sort_key {direction}")
         };
-        out.push_sql("SELECT ");
-        self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(&format!(", {key_as_text}, ("));
-        self.total.walk_ast(out.reborrow())?;
         out.push_sql(&format!(
-            ") FROM (SELECT * FROM (SELECT *, {key} AS sort_key FROM users WHERE deleted_at IS NULL"
+            "WITH page AS MATERIALIZED (SELECT * FROM (SELECT *, {key} AS sort_key FROM users WHERE deleted_at IS NULL"
         ));
         self.total.0.walk_ast(out.reborrow())?;
         if let Some(Place { key: at, id }) = &self.start.place {
@@ -237,7 +244,12 @@ impl QueryFragment<Pg> for Page<'_> {
         out.push_bind_param::<BigInt, _>(&self.rows)?;
         out.push_sql(") OFFSET (SELECT ");
         out.push_bind_param::<BigInt, _>(&self.start.skip)?;
-        out.push_sql(&format!(")) AS users{order}"));
+        out.push_sql(")) SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(&format!(", {key_as_text}, ("));
+        self.total.walk_ast(out.reborrow())?;
+        out.push_sql("), coalesce(activity, 0), coalesce(usage, 0) FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page)) ON user_id = users.id");
+        out.push_sql(&order);
         Ok(())
     }
 }
@@ -249,7 +261,7 @@ impl QueryId for Page<'_> {
 }
 
 impl Query for Page<'_> {
-    type SqlType = (SqlTypeOf<AsSelect<UserRow, Pg>>, Text, BigInt);
+    type SqlType = (SqlTypeOf<AsSelect<UserRow, Pg>>, Text, BigInt, BigInt, BigInt);
 }
 
 /// The `LIKE` pattern of what contains `part`, each character of which stands for itself.
