@@ -2,7 +2,6 @@
 //!
 //! Growing tables are never joined to `users` row by row: what is counted in them is counted by a function, for the accounts of one page.
 
-mod landmark;
 mod list;
 mod stats;
 

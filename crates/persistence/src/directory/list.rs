@@ -12,12 +12,13 @@ use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSort, UserS
 use subtle_domain::ports::StoreError;
 use subtle_domain::user::{Role, SubscriptionTier};
 
-use super::landmark::landmark;
 use crate::prepared::Prepare;
 use crate::user_row::UserRow;
 
 /// How many accounts are skipped one by one before it is worth a look where they lie.
 const FAR: i64 = 1_000;
+/// How many are looked at at most behind a place that was found so: a range of twice its width and the largest page.
+const NEAR: i64 = 1_024;
 
 /// A query: whom it is of, and where its page starts.
 pub(super) struct List<'a> {
@@ -34,21 +35,22 @@ struct Whom {
     pattern: Option<String>,
 }
 
-/// Where a page starts: so many behind a place, or behind the begin of the list.
+/// Where a page starts: so many behind a place.
 struct Start {
-    place: Option<Place>,
-    /// Whether a list that ascends has what is at the place itself; one that descends has not.
-    takes_in: bool,
+    place: Place,
     skip: i64,
 }
 
-/// A place in the order of the list: what it is ordered by, and the account's identifier.
-pub(super) struct Place {
-    pub(super) key: Key,
-    pub(super) id: String,
+enum Place {
+    /// The begin of the list.
+    Begin,
+    /// Behind an account: what it is ordered by, and its identifier.
+    Behind(Key, String),
+    /// A range's low end near the page, for PostgreSQL to find out.
+    Landmark,
 }
 
-pub(super) enum Key {
+enum Key {
     Time(Timestamp),
     Text(String),
 }
@@ -58,8 +60,7 @@ impl Start {
         let UserCursor { key, id } = match &query.start {
             PageStart::Number(number) => {
                 let before = i64::from(number.saturating_sub(1));
-                let skip = before.saturating_mul(query.page_size.into());
-                return Ok(Self { place: None, takes_in: true, skip });
+                return Ok(Self::behind(before.saturating_mul(query.page_size.into())));
             }
             PageStart::After(cursor) => cursor,
         };
@@ -70,7 +71,12 @@ impl Start {
             }
             UserSortKey::Email | UserSortKey::FullName => Key::Text(key.clone()),
         };
-        Ok(Self { place: Some(Place { key, id: id.to_string() }), takes_in: false, skip: 0 })
+        Ok(Self { place: Place::Behind(key, id.to_string()), skip: 0 })
+    }
+
+    /// So many behind the begin.
+    fn behind(skip: i64) -> Self {
+        Self { place: Place::Begin, skip }
     }
 }
 
@@ -87,23 +93,41 @@ impl<'a> List<'a> {
 
     /// The page's accounts, and one more if there is one; and how many there are on all pages.
     pub(super) async fn read(&self, connection: &mut AsyncPgConnection) -> QueryResult<(Vec<Listed>, i64)> {
-        let found: Vec<Listed> = if self.searches() {
-            self.page(&self.start).load(connection).await?
-        } else if self.start.skip < FAR {
-            self.page(&self.start).prepared().load(connection).await?
-        } else {
-            let landmark = landmark(self.query, self.start.skip, connection).await?;
-            let Some(skipped) = landmark.skipped else { return Ok((Vec::new(), landmark.total)) };
-            let skip = self.start.skip - skipped;
-            let start = Start { place: landmark.place, takes_in: true, skip };
-            self.page(&start).prepared().load(connection).await?
-        };
+        if self.searches() {
+            let found = self.page(&self.start).load(connection).await?;
+            return self.with_total(found, connection).await;
+        }
+        if self.start.skip >= FAR {
+            let start = Start { place: Place::Landmark, skip: self.start.skip };
+            let page = self.page(&start);
+            let found: Vec<Listed> = page.prepared().load(connection).await?;
+            let (found, total) = self.with_total(found, connection).await?;
+            // All there, unless the list descends and nothing is cut off its begin yet, or a range has grown large since it was cut.
+            let expected = (total - self.start.skip).clamp(0, self.rows());
+            if i64::try_from(found.len()).is_ok_and(|found| found == expected) {
+                return Ok((found, total));
+            }
+        }
+        let found = self.page(&self.start).prepared().load(connection).await?;
+        self.with_total(found, connection).await
+    }
+
+    async fn with_total(
+        &self,
+        found: Vec<Listed>,
+        connection: &mut AsyncPgConnection,
+    ) -> QueryResult<(Vec<Listed>, i64)> {
         let total = match found.as_slice() {
             [first, ..] => first.total,
             [] if self.searches() => Total(&self.whom).get_result(connection).await?,
             [] => Total(&self.whom).prepared().get_result(connection).await?,
         };
         Ok((found, total))
+    }
+
+    /// How many a page holds, and one more.
+    fn rows(&self) -> i64 {
+        i64::from(self.query.page_size) + 1
     }
 
     /// How many are found depends on what is looked for, and with it the best way to find them: so a search is planned each time.
@@ -113,13 +137,7 @@ impl<'a> List<'a> {
 
     fn page<'b>(&'b self, start: &'b Start) -> Page<'b> {
         let columns = UserRow::as_select();
-        Page {
-            columns,
-            total: Total(&self.whom),
-            start,
-            sort: self.query.sort,
-            rows: i64::from(self.query.page_size) + 1,
-        }
+        Page { columns, total: Total(&self.whom), start, sort: self.query.sort, rows: self.rows() }
     }
 }
 
@@ -196,7 +214,10 @@ impl Page<'_> {
     /// How many accounts are looked at at most, rounded up to a power of four: PostgreSQL plans by what stands in the text, and few
     /// texts are to be planned.
     fn reach(&self) -> i64 {
-        let needed = self.start.skip.saturating_add(self.rows);
+        let needed = match self.start.place {
+            Place::Landmark => NEAR,
+            Place::Begin | Place::Behind(..) => self.start.skip.saturating_add(self.rows),
+        };
         let mut reach = 64_i64;
         while reach < needed {
             reach = reach.saturating_mul(4);
@@ -211,43 +232,71 @@ impl QueryFragment<Pg> for Page<'_> {
     /// plans once.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.unsafe_to_cache_prepared();
-        let Order { key, key_as_text, by_id } = Order::of(self.sort.key);
-        let direction = if self.sort.descending { "DESC" } else { "ASC" };
-        let order = if by_id {
-            format!(" ORDER BY sort_key {direction}, users.id {direction}")
-        } else {
-            format!(" ORDER BY sort_key {direction}")
+        let Order { name, key, key_as_text, low, by_id } = Order::of(self.sort.key);
+        let (direction, comparison) = match (self.sort.descending, &self.start.place) {
+            (true, _) => ("DESC", "<"),
+            (false, Place::Landmark) => ("ASC", ">="),
+            (false, _) => ("ASC", ">"),
         };
+        let (place, order) = if by_id {
+            (format!("{key}, users.id"), format!(" ORDER BY sort_key {direction}, users.id {direction}"))
+        } else {
+            (key.to_owned(), format!(" ORDER BY sort_key {direction}"))
+        };
+        out.push_sql("WITH ");
+        if let Place::Landmark = self.start.place {
+            let whom = self.total.0;
+            out.push_sql(&format!(
+                "landmark AS MATERIALIZED (SELECT * FROM user_landmark('{name}', {}, ",
+                self.sort.descending
+            ));
+            out.push_bind_param::<Text, _>(whom.tier.unwrap_or_default())?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(whom.role.unwrap_or_default())?;
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(&self.start.skip)?;
+            out.push_sql(")), ");
+        }
         out.push_sql(&format!(
-            "WITH page AS MATERIALIZED (SELECT * FROM (SELECT *, {key} AS sort_key FROM users WHERE deleted_at IS NULL"
+            "page AS MATERIALIZED (SELECT * FROM (SELECT *, {key} AS sort_key FROM users WHERE deleted_at IS NULL"
         ));
         self.total.0.walk_ast(out.reborrow())?;
-        if let Some(Place { key: at, id }) = &self.start.place {
-            let comparison = match (self.sort.descending, self.start.takes_in) {
-                (false, false) => ">",
-                (false, true) => ">=",
-                (true, _) => "<",
-            };
-            let place = if by_id { format!("{key}, users.id") } else { key.to_owned() };
-            out.push_sql(&format!(" AND ({place}) {comparison} ("));
-            match at {
-                Key::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
-                Key::Text(text) => out.push_bind_param::<Text, _>(text)?,
+        match &self.start.place {
+            Place::Begin => {}
+            Place::Behind(at, id) => {
+                out.push_sql(&format!(" AND ({place}) {comparison} ("));
+                match at {
+                    Key::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
+                    Key::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                }
+                if by_id {
+                    out.push_sql(", ");
+                    out.push_bind_param::<Text, _>(id)?;
+                }
+                out.push_sql(")");
             }
-            if by_id {
-                out.push_sql(", ");
-                out.push_bind_param::<Text, _>(id)?;
+            Place::Landmark => {
+                out.push_sql(&format!(" AND ({place}) {comparison} ((SELECT {low} FROM landmark)"));
+                if by_id {
+                    out.push_sql(", (SELECT low_id FROM landmark)");
+                }
+                out.push_sql(")");
             }
-            out.push_sql(")");
         }
         out.push_sql(&format!("{order} LIMIT {}) AS users{order} LIMIT (SELECT ", self.reach()));
         out.push_bind_param::<BigInt, _>(&self.rows)?;
         out.push_sql(") OFFSET (SELECT ");
         out.push_bind_param::<BigInt, _>(&self.start.skip)?;
+        if let Place::Landmark = self.start.place {
+            out.push_sql(" - skipped FROM landmark");
+        }
         out.push_sql(")) SELECT ");
         self.columns.walk_ast(out.reborrow())?;
         out.push_sql(&format!(", {key_as_text}, ("));
-        self.total.walk_ast(out.reborrow())?;
+        match self.start.place {
+            Place::Landmark => out.push_sql("SELECT total FROM landmark"),
+            Place::Begin | Place::Behind(..) => self.total.walk_ast(out.reborrow())?,
+        }
         out.push_sql("), coalesce(activity, 0), coalesce(usage, 0) FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page)) ON user_id = users.id");
         out.push_sql(&order);
         Ok(())
@@ -279,10 +328,14 @@ fn containing(part: &str) -> String {
 
 /// What a list is ordered by.
 struct Order {
+    /// What its ranges are called.
+    name: &'static str,
     /// As its index has it: written in another way, it would be sorted anew for each page.
     key: &'static str,
     /// As cursors have it. PostgreSQL tells it, whose lower case is not Rust's.
     key_as_text: &'static str,
+    /// What of a range's low end it is.
+    low: &'static str,
     /// Whether accounts can share a key, and are in the order of their identifiers then.
     by_id: bool,
 }
@@ -291,14 +344,24 @@ impl Order {
     fn of(key: UserSortKey) -> Self {
         match key {
             UserSortKey::CreatedAt => Self {
+                name: "createdAt",
                 key: "users.created_at",
                 key_as_text: r#"to_char(sort_key AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#,
+                low: "low_time",
                 by_id: true,
             },
-            UserSortKey::Email => Self { key: "lower(users.email)", key_as_text: "sort_key", by_id: false },
+            UserSortKey::Email => Self {
+                name: "email",
+                key: "lower(users.email)",
+                key_as_text: "sort_key",
+                low: "low_text",
+                by_id: false,
+            },
             UserSortKey::FullName => Self {
+                name: "fullName",
                 key: "left(coalesce(lower(users.full_name), ''), 200)",
                 key_as_text: "sort_key",
+                low: "low_text",
                 by_id: true,
             },
         }
