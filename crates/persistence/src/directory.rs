@@ -3,6 +3,7 @@
 //! Growing tables are never joined to `users` row by row: what is counted in them is counted by a function, for the accounts of one page.
 
 mod list;
+mod page;
 mod stats;
 
 use async_trait::async_trait;
@@ -16,7 +17,8 @@ use subtle_domain::directory::{UserCursor, UserPage, UserQuery, UserRow, UserSta
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Directory, StoreError};
 
-use self::list::{List, Listed};
+use self::list::List;
+use self::page::Listed;
 use crate::pool::Database;
 use crate::prepared::Prepare;
 use crate::schema::users;
