@@ -1,13 +1,14 @@
 SET LOCAL lock_timeout = '5s';
 
 LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
+DO $$ BEGIN PERFORM pg_advisory_xact_lock('user_ranges'::regclass::oid::bigint); END; $$;
 
 DROP FUNCTION cut_user_range(INTEGER, INTEGER);
 DROP FUNCTION part_user_range(user_ranges, user_ranges);
 DROP FUNCTION user_landmark(TEXT, BOOLEAN, TEXT, TEXT, BIGINT);
 DROP FUNCTION user_range_cut(user_ranges, BIGINT);
 DROP FUNCTION user_range_after(user_ranges);
-DROP FUNCTION place_in_wide_ranges(user_range_counts[]);
+DROP FUNCTION place_in_wide_ranges(user_range_counts[], DOUBLE PRECISION);
 DROP FUNCTION fold_user_range_counts(user_ranges[]);
 
 DELETE FROM user_range_counts WHERE sort LIKE '%/wide';

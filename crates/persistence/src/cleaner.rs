@@ -184,11 +184,11 @@ impl PgCleaner {
     /// Cuts ranges of the user list that have grown large. While somebody writes accounts none can be cut: it waits a little for those
     /// who do, and leaves the rest to the next time.
     async fn cut_ranges(&self) -> Result<(), StoreError> {
-        let (mut cuts, mut patience) = (0_u32, BUSY_TRIES);
+        let (mut times, mut patience) = (0_u32, BUSY_TRIES);
         loop {
             let cut: Option<bool> = repeatable!(self.database, connection => select(cut_user_range(RANGE)).get_result(connection))?;
             match cut {
-                Some(true) => cuts += 1,
+                Some(true) => times += 1,
                 Some(false) => break,
                 None if patience == 0 => break,
                 None => {
@@ -197,8 +197,8 @@ impl PgCleaner {
                 }
             }
         }
-        if cuts > 0 {
-            tracing::info!(cuts, "ranges of the user list were cut");
+        if times > 0 {
+            tracing::info!(times, "ranges of the user list were cut");
         }
         Ok(())
     }

@@ -35,12 +35,13 @@ impl Answer {
         Ok(Self { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
     }
 
-    /// Asks again for as long as the service is busy: of a crowd at one account a slow machine sends some away, and not one
-    /// of these has done anything.
+    /// Asks again while the service is busy, for a minute: of a crowd at one account a slow machine sends some away, and not one of
+    /// these has done anything.
     pub(crate) async fn once_served(request: reqwest::RequestBuilder) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let answer = Self::of(request.try_clone().unwrap()).await;
-            if answer.status != 503 || answer.body["type"] != "urn:subtle:problem:busy" {
+            if answer.body["type"] != "urn:subtle:problem:busy" || Instant::now() > deadline {
                 return answer;
             }
         }

@@ -9,8 +9,12 @@ use subtle_domain::ports::StoreError;
 use super::page::{Key, Listed, Page, Place, Start, Total, Whom};
 use crate::prepared::Prepare;
 
-/// How many accounts are skipped one by one before it is worth a look where they lie.
+/// How many accounts are skipped one by one before it is worth a look where they lie; fewer where those between them are skipped too.
 const FAR: i64 = 1_000;
+const FAR_AMONG_OTHERS: i64 = 100;
+/// How many are looked at behind a landmark: twice as many as the cleaner leaves in a range and the largest page, and, if that is too few,
+/// as many as may come into one before it is cut.
+const NEAR: [i64; 2] = [1_024, 16_384];
 
 /// A query: whom it is of, and where its page starts.
 pub(super) struct List<'a> {
@@ -39,7 +43,7 @@ fn start(query: &UserQuery) -> Result<Start, StoreError> {
 }
 
 impl<'a> List<'a> {
-    /// Takes a query; a conflict if its cursor's key is no time where it ought to be one.
+    /// Takes a query; a conflict as of [`start`].
     pub(super) fn of(query: &'a UserQuery) -> Result<Self, StoreError> {
         Ok(Self { query, start: start(query)?, whom: Whom::of(query) })
     }
@@ -51,15 +55,16 @@ impl<'a> List<'a> {
             let found = self.page(&self.start).load(connection).await?;
             return self.with_total(found, connection).await;
         }
-        if self.start.skip >= FAR {
-            let start = Start { place: Place::Landmark, skip: self.start.skip };
-            let page = self.page(&start);
-            let found: Vec<Listed> = page.prepared().load(connection).await?;
-            let (found, total) = self.with_total(found, connection).await?;
-            // All there, unless the list descends and nothing is cut off its begin yet, or a range has grown large since it was cut.
-            let expected = (total - self.start.skip).clamp(0, self.rows());
-            if i64::try_from(found.len()).is_ok_and(|found| found == expected) {
-                return Ok((found, total));
+        if self.is_far() {
+            for near in NEAR {
+                let start = Start { place: Place::Landmark(near), skip: self.start.skip };
+                let found: Vec<Listed> = self.page(&start).prepared().load(connection).await?;
+                let (found, total) = self.with_total(found, connection).await?;
+                // All there, unless the list descends and nothing is cut off its begin yet, or more came into a range since it was cut.
+                let expected = (total - self.start.skip).clamp(0, i64::from(self.query.page_size) + 1);
+                if i64::try_from(found.len()).is_ok_and(|found| found == expected) {
+                    return Ok((found, total));
+                }
             }
         }
         let found = self.page(&self.start).prepared().load(connection).await?;
@@ -79,12 +84,11 @@ impl<'a> List<'a> {
         Ok((found, total))
     }
 
-    /// How many a page holds, and one more.
-    fn rows(&self) -> i64 {
-        i64::from(self.query.page_size) + 1
+    fn is_far(&self) -> bool {
+        self.start.skip >= if self.whom.is_everybody() { FAR } else { FAR_AMONG_OTHERS }
     }
 
     fn page<'b>(&'b self, start: &'b Start) -> Page<'b> {
-        Page::new(&self.whom, start, self.query.sort, self.rows())
+        Page::new(&self.whom, start, self.query.sort, self.query.page_size)
     }
 }

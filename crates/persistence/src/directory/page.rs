@@ -14,9 +14,6 @@ use subtle_domain::user::{Role, SubscriptionTier};
 
 use crate::user_row::UserRow;
 
-/// How many accounts are looked at at most behind a landmark: a range of twice its width and the largest page.
-const NEAR: i64 = 1_024;
-
 /// Whom a list is of, as conditions: ` AND …`.
 pub(super) struct Whom {
     tier: Option<&'static str>,
@@ -36,8 +33,8 @@ pub(super) enum Place {
     Begin,
     /// Behind an account: what it is ordered by, and its identifier.
     Behind(Key, String),
-    /// A range's low end near the page, for PostgreSQL to find out. Not for a search.
-    Landmark,
+    /// A range's low end near the page, for PostgreSQL to find out: so many accounts are looked at behind it, at most. Not for a search.
+    Landmark(i64),
 }
 
 pub(super) enum Key {
@@ -53,7 +50,7 @@ pub(super) struct Page<'a> {
     whom: &'a Whom,
     start: &'a Start,
     sort: UserSort,
-    rows: i64,
+    size: i64,
     columns: AsSelect<UserRow, Pg>,
     total: Total<'a>,
 }
@@ -83,17 +80,20 @@ impl Whom {
     pub(super) fn is_searched_for(&self) -> bool {
         self.pattern.is_some()
     }
+
+    pub(super) fn is_everybody(&self) -> bool {
+        self.tier.is_none() && self.role.is_none()
+    }
 }
 
 impl QueryFragment<Pg> for Whom {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // In the text, of which there are few: how rare they are says how to find them.
         if let Some(tier) = self.tier {
-            out.push_sql(" AND subscription_tier = ");
-            out.push_bind_param::<Text, _>(tier)?;
+            out.push_sql(&format!(" AND subscription_tier = '{tier}'"));
         }
         if let Some(role) = self.role {
-            out.push_sql(" AND role = ");
-            out.push_bind_param::<Text, _>(role)?;
+            out.push_sql(&format!(" AND role = '{role}'"));
         }
         if let Some(pattern) = &self.pattern {
             out.push_sql(" AND (lower(email) LIKE lower(");
@@ -121,17 +121,17 @@ impl QueryFragment<Pg> for Total<'_> {
 }
 
 impl<'a> Page<'a> {
-    /// So many rows at most.
-    pub(super) fn new(whom: &'a Whom, start: &'a Start, sort: UserSort, rows: i64) -> Self {
-        Self { whom, start, sort, rows, columns: UserRow::as_select(), total: Total(whom) }
+    /// Of so many accounts, and one more that tells that there are more.
+    pub(super) fn new(whom: &'a Whom, start: &'a Start, sort: UserSort, size: u32) -> Self {
+        Self { whom, start, sort, size: size.into(), columns: UserRow::as_select(), total: Total(whom) }
     }
 
     /// How many accounts are looked at at most, rounded up to a power of four: PostgreSQL plans by what stands in the text, and few
     /// texts are to be planned.
     fn reach(&self) -> i64 {
         let needed = match self.start.place {
-            Place::Landmark => NEAR,
-            Place::Begin | Place::Behind(..) => self.start.skip.saturating_add(self.rows),
+            Place::Landmark(near) => near,
+            Place::Begin | Place::Behind(..) => self.start.skip.saturating_add(self.size).saturating_add(1),
         };
         let mut reach = 64_i64;
         while reach < needed {
@@ -140,10 +140,10 @@ impl<'a> Page<'a> {
         reach
     }
 
-    /// The accounts that the page is a part of, up to the end of a `WHERE`: those of the table, or, in a search, what was found, which is read
-    /// only once for page and total.
+    /// The landmark, and the accounts that the page is a part of, up to the end of a `WHERE`: those of the table, or, in a search, what was found,
+    /// which is read only once for page and total.
     fn push_accounts<'b>(&'b self, order: &Order, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if let Place::Landmark = self.start.place {
+        if let Place::Landmark(_) = self.start.place {
             out.push_sql(&format!(
                 "landmark AS MATERIALIZED (SELECT * FROM user_landmark('{}', {}, ",
                 order.name, self.sort.descending
@@ -176,14 +176,14 @@ impl<'a> Page<'a> {
             (Place::Begin, _) => return Ok(()),
             (_, true) => "<",
             (Place::Behind(..), false) => ">",
-            (Place::Landmark, false) => ">=",
+            (Place::Landmark(_), false) => ">=",
         };
         let key = if self.whom.is_searched_for() { "sort_key" } else { order.key };
         let id = if order.by_id { ", users.id" } else { "" };
         out.push_sql(&format!(" AND ({key}{id}) {comparison} ("));
         match &self.start.place {
             Place::Begin => {}
-            Place::Landmark => out.push_sql(order.low),
+            Place::Landmark(_) => out.push_sql(order.low),
             Place::Behind(key, id) => {
                 match key {
                     Key::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
@@ -208,11 +208,11 @@ impl QueryFragment<Pg> for Page<'_> {
         out.push_sql("WITH ");
         self.push_accounts(&order, &mut out)?;
         self.push_start(&order, &mut out)?;
-        out.push_sql(&format!("{by} LIMIT {}) AS users{by} LIMIT (SELECT ", self.reach()));
-        out.push_bind_param::<BigInt, _>(&self.rows)?;
+        out.push_sql(&format!("{by} LIMIT {}) AS users{by} LIMIT (SELECT 1 + ", self.reach()));
+        out.push_bind_param::<BigInt, _>(&self.size)?;
         out.push_sql(") OFFSET (SELECT ");
         out.push_bind_param::<BigInt, _>(&self.start.skip)?;
-        if let Place::Landmark = self.start.place {
+        if let Place::Landmark(_) = self.start.place {
             out.push_sql(" - skipped FROM landmark");
         }
         if self.whom.is_searched_for() {
@@ -224,14 +224,15 @@ impl QueryFragment<Pg> for Page<'_> {
         out.push_sql(&format!(", {}, (", order.key_as_text));
         match self.start.place {
             _ if self.whom.is_searched_for() => out.push_sql("SELECT count(*) FROM found"),
-            Place::Landmark => out.push_sql("SELECT total FROM landmark"),
+            Place::Landmark(_) => out.push_sql("SELECT total FROM landmark"),
             Place::Begin | Place::Behind(..) => self.total.walk_ast(out.reborrow())?,
         }
-        out.push_sql(
+        out.push_sql(&format!(
             "), coalesce(activity, 0), coalesce(usage, 0)
-            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page)) ON user_id = users.id",
-        );
-        out.push_sql(&by);
+            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page AS users{by} LIMIT (SELECT "
+        ));
+        out.push_bind_param::<BigInt, _>(&self.size)?;
+        out.push_sql(&format!("))) ON user_id = users.id{by}"));
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use subtle_domain::ports::{
 use subtle_domain::session::SessionPolicy;
 use subtle_domain::sync::Place;
 use subtle_domain::usage::{Days, Month, UsageGrouping};
+use subtle_domain::user::{Role, SubscriptionTier};
 use subtle_persistence::{
     Database, PgAccounts, PgAuditTrail, PgBilling, PgDirectory, PgHealth, PgNotes, PgSessions, PgSyncEvents,
     PgTimelines, PgUsageReports,
@@ -49,8 +50,9 @@ const NOW: &str = "2026-01-20T12:00:00Z";
 
 /// 10,000 people, of whom `u1` has a tenth of all that is there: of each kind as many rows as ANALYZE reads, which makes it exact.
 const ROWS: &str = "
-    INSERT INTO users (id, email, full_name, password_hash, created_at)
-    SELECT 'u' || n, md5(n::text) || '@example.com', md5('name' || n), repeat('x', 60), timestamptz '2026-01-20T12:00:00Z' - n * interval '1 hour'
+    INSERT INTO users (id, email, full_name, password_hash, created_at, role, subscription_tier)
+    SELECT 'u' || n, md5(n::text) || '@example.com', md5('name' || n), repeat('x', 60), timestamptz '2026-01-20T12:00:00Z' - n * interval '1 hour',
+        CASE WHEN n % 2000 = 7 THEN 'admin' ELSE 'user' END, CASE WHEN n % 10 = 7 THEN 'pro' ELSE 'free' END
     FROM generate_series(1, 10000) AS n;
     CREATE TEMPORARY TABLE row AS
     SELECT n, 'u' || CASE WHEN n % 10 = 0 THEN 1 ELSE n * 7919 % 10000 + 1 END AS person, timestamptz '2026-01-20T12:00:00Z' - n * interval '1 minute' AS at
@@ -147,6 +149,15 @@ async fn lists(plans: &mut Plans, pool: &Database, now: Timestamp) {
             plans.of(&format!("{what}, far behind"), || directory.page(far)).await;
         }
     }
+    let few = &UserQuery { role: Some(Role::Admin), ..first.clone() };
+    plans.of("users of a role", || directory.page(few)).await;
+    let some = &UserQuery {
+        tier: Some(SubscriptionTier::Pro),
+        start: PageStart::Number(40),
+        sort: UserSort { key: UserSortKey::FullName, descending: false },
+        ..first.clone()
+    };
+    plans.of("users of a tier by FullName, far behind", || directory.page(some)).await;
     let search = &UserQuery { search: Some("c4ca4238a0b9".to_owned()), ..first };
     plans.of("users, searched for", || directory.page(search)).await;
     plans.of("figures", || directory.stats(now)).await;

@@ -2,6 +2,7 @@
 
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
+use subtle_persistence::migrations::grant_to;
 
 use super::*;
 
@@ -257,6 +258,54 @@ async fn many_writers_leave_few_counts_and_wait_for_nobody() {
     assert_eq!(differences(&home).await, Vec::<String>::new());
     let counts: u32 = home.value("SELECT count(*) FROM usage_counts").await.parse().unwrap();
     assert!(counts < 1500, "{counts}");
+}
+
+#[tokio::test]
+async fn a_landmark_is_no_further_away_than_a_range_is_wide() {
+    let home = Home::new().await;
+    home.run(&PEOPLE.replace("1000", "6000")).await;
+    cut(&home, 100).await;
+    let astray = "
+        SELECT format('%s %s %s %s: %s', list, descending, tier, skip, mark)
+        FROM unnest(ARRAY['createdAt', 'email', 'fullName']) AS list, unnest(ARRAY[true, false]) AS descending,
+            unnest(ARRAY['', 'pro']) AS tier, generate_series(0, 1600, 37) AS skip,
+            user_landmark(list, descending, tier, '', skip) AS mark
+        WHERE skipped IS NULL OR skip - skipped NOT BETWEEN 0 AND 200";
+    assert_eq!(home.first_column(astray).await, Vec::<String>::new());
+    let beyond =
+        "SELECT total || coalesce(skipped::text, '') FROM user_landmark('email', true, '', '', 10000)";
+    assert_eq!(home.value(beyond).await, "5143");
+}
+
+#[tokio::test]
+async fn what_has_piled_up_is_folded_when_there_is_nothing_to_cut() {
+    let home = Home::new().await;
+    home.run(PEOPLE).await;
+    cut(&home, 40).await;
+    home.run(
+        "DO $$ BEGIN FOR n IN 1..300 LOOP
+            UPDATE users SET role = CASE role WHEN 'user' THEN 'support' ELSE 'user' END WHERE id = 'p1';
+        END LOOP; END $$",
+    )
+    .await;
+    let most = "SELECT max(n) FROM (SELECT count(*) AS n FROM user_range_counts GROUP BY sort, low_time, low_text, low_id) AS r";
+    assert!(home.value(most).await.parse::<u32>().unwrap() > 500);
+    cut(&home, 40).await;
+    assert!(home.value(most).await.parse::<u32>().unwrap() <= 16);
+    assert_eq!(differences(&home).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_may_run_the_service_may_cut_ranges_and_look_for_landmarks() {
+    let home = Home::new().await;
+    grant_to(home.url(), "subtle_it").await.unwrap();
+    home.run(PEOPLE).await;
+    let mut service = home.connection().await;
+    for sql in ["SET ROLE subtle_it", "SELECT cut_user_range(40, 4)", "SELECT cut_user_range(10000)"] {
+        service.batch_execute(sql).await.unwrap();
+    }
+    service.batch_execute("SELECT user_landmark('fullName', true, '', '', 300)").await.unwrap();
+    assert_eq!(home.value("SELECT count(*) > 10 FROM user_ranges").await, "t");
 }
 
 #[tokio::test]
