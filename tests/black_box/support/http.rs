@@ -38,7 +38,7 @@ impl Answer {
     /// Asks again while the service is busy, for a minute: of a crowd at one account a slow machine sends some away, and not one of
     /// these has done anything.
     pub(crate) async fn once_served(request: reqwest::RequestBuilder) -> Self {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let answer = Self::of(request.try_clone().unwrap()).await;
             if answer.body["type"] != "urn:subtle:problem:busy" || Instant::now() > deadline {
