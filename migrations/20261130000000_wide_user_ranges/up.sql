@@ -15,6 +15,19 @@ LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
 DO $$ BEGIN PERFORM pg_advisory_xact_lock('user_ranges'::regclass::oid::bigint); END; $$;
 UPDATE user_ranges SET low_id = low_id WHERE (low_time, low_text, low_id) = ('-infinity', '', '');
 
+-- No range has more accounts than an INTEGER counts.
+ALTER TABLE user_range_counts ALTER COLUMN accounts TYPE INTEGER;
+
+-- Counts of one tier with all roles, and of one role with all tiers, so that whatever a page is of, its rows are few and follow each other.
+DELETE FROM user_range_counts WHERE subscription_tier = '' OR role = '';
+INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
+SELECT sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''), sum(accounts) FROM user_range_counts
+GROUP BY sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier), (role), ()) HAVING sum(accounts) <> 0;
+
+-- Its conditions are in its function: a column that is named here could have no other type until the trigger is gone.
+DROP TRIGGER place_changed_users ON users;
+CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION place_changed_user();
+
 ALTER TABLE user_ranges DROP CONSTRAINT user_ranges_sort_check;
 ALTER TABLE user_ranges ADD CONSTRAINT user_ranges_sort_check
     CHECK (sort IN ('createdAt', 'email', 'fullName', 'createdAt/wide', 'email/wide', 'fullName/wide'));
