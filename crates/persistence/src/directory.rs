@@ -7,6 +7,7 @@ mod page;
 mod stats;
 
 use async_trait::async_trait;
+use chrono::SecondsFormat;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
@@ -57,7 +58,7 @@ impl Directory for PgDirectory {
         let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
         let more = listed.len() > size;
         listed.truncate(size);
-        let next_key = if more { listed.last().map(|last| last.key.clone()) } else { None };
+        let last_key = listed.last().and_then(|last| last.key.clone());
         let cipher = self.database.cipher();
         let users: Vec<UserRow> = listed
             .into_iter()
@@ -65,7 +66,10 @@ impl Directory for PgDirectory {
                 Ok(UserRow { user: row.read(cipher)?, activity, usage })
             })
             .collect::<Result<_, StoreError>>()?;
-        let next = users.last().zip(next_key).map(|(last, key)| UserCursor { key, id: last.user.id.clone() });
+        let next = users.last().filter(|_| more).map(|UserRow { user: last, .. }| UserCursor {
+            key: last_key.unwrap_or_else(|| last.created_at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            id: last.id.clone(),
+        });
         Ok(UserPage { users, total, next })
     }
 

@@ -10,7 +10,7 @@ use super::page::{Key, Listed, Page, Place, Start, Total, Whom};
 use crate::prepared::Prepare;
 
 /// How many accounts are skipped one by one before it is worth a look where they lie; fewer where those between them are skipped too.
-const FAR: i64 = 1_000;
+const FAR: i64 = 500;
 const FAR_AMONG_OTHERS: i64 = 100;
 /// How many are looked at behind a landmark: twice as many as the cleaner leaves in a range and the largest page, and, if that is too few,
 /// as many as may come into one before it is cut.

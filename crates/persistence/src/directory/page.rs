@@ -7,7 +7,7 @@ use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserQuery, UserSort, UserSortKey};
 use subtle_domain::user::{Role, SubscriptionTier};
@@ -59,8 +59,8 @@ pub(super) struct Page<'a> {
 #[derive(Queryable)]
 pub(super) struct Listed {
     pub(super) row: UserRow,
-    /// What it is ordered by, as cursors have it.
-    pub(super) key: String,
+    /// The text that it is ordered by, if it is one.
+    pub(super) key: Option<String>,
     /// How many there are on all pages.
     pub(super) total: i64,
     /// Its rows in the growing tables.
@@ -221,7 +221,7 @@ impl QueryFragment<Pg> for Page<'_> {
             out.push_sql(")) SELECT ");
         }
         self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(&format!(", {}, (", order.key_as_text));
+        out.push_sql(&format!(", {}, (", order.key_if_text));
         match self.start.place {
             _ if self.whom.is_searched_for() => out.push_sql("SELECT count(*) FROM found"),
             Place::Landmark(_) => out.push_sql("SELECT total FROM landmark"),
@@ -229,10 +229,8 @@ impl QueryFragment<Pg> for Page<'_> {
         }
         out.push_sql(&format!(
             "), coalesce(activity, 0), coalesce(usage, 0)
-            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page AS users{by} LIMIT (SELECT "
+            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page)) ON user_id = users.id{by}"
         ));
-        out.push_bind_param::<BigInt, _>(&self.size)?;
-        out.push_sql(&format!("))) ON user_id = users.id{by}"));
         Ok(())
     }
 }
@@ -242,7 +240,7 @@ impl Query for Total<'_> {
 }
 
 impl Query for Page<'_> {
-    type SqlType = (SqlTypeOf<AsSelect<UserRow, Pg>>, Text, BigInt, BigInt, BigInt);
+    type SqlType = (SqlTypeOf<AsSelect<UserRow, Pg>>, Nullable<Text>, BigInt, BigInt, BigInt);
 }
 
 impl QueryId for Total<'_> {
@@ -263,8 +261,8 @@ struct Order {
     name: &'static str,
     /// As its index has it: written in another way, it would be sorted anew for each page.
     key: &'static str,
-    /// As cursors have it. PostgreSQL tells it, whose lower case is not Rust's.
-    key_as_text: &'static str,
+    /// The text, if it is one. PostgreSQL tells it, whose lower case is not Rust's.
+    key_if_text: &'static str,
     /// A landmark's key, and its identifier where that counts.
     low: &'static str,
     /// Whether accounts can share a key, and are in the order of their identifiers then.
@@ -277,21 +275,21 @@ impl Order {
             UserSortKey::CreatedAt => Self {
                 name: "createdAt",
                 key: "users.created_at",
-                key_as_text: r#"to_char(sort_key AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"#,
+                key_if_text: "NULL",
                 low: "(SELECT low_time FROM landmark), (SELECT low_id FROM landmark)",
                 by_id: true,
             },
             UserSortKey::Email => Self {
                 name: "email",
                 key: "lower(users.email)",
-                key_as_text: "sort_key",
+                key_if_text: "sort_key",
                 low: "SELECT low_text FROM landmark",
                 by_id: false,
             },
             UserSortKey::FullName => Self {
                 name: "fullName",
                 key: "left(coalesce(lower(users.full_name), ''), 200)",
-                key_as_text: "sort_key",
+                key_if_text: "sort_key",
                 low: "(SELECT low_text FROM landmark), (SELECT low_id FROM landmark)",
                 by_id: true,
             },
