@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::common::columns::columns;
-use crate::fill::{self, Size};
+use crate::fill::Size;
 use crate::load::{Caller, Phase, drive};
-use crate::people::sign_in;
-use crate::progress::note;
+use crate::progress::Progress;
 use crate::requests::get;
 use crate::row::Budget;
 use crate::stage::Stage;
@@ -17,6 +17,7 @@ use crate::trouble::Outcome;
 
 mod lines;
 
+use lines::Asked;
 pub(crate) use lines::{LINES, Line, Panel};
 
 /// DESIGN, section 8: how much longer the largest may take than the smallest.
@@ -24,10 +25,11 @@ const MOST: f64 = 1.5;
 /// Asked of each, and not counted: what is read for the first time is not in memory, and has no plan.
 const WARM_UP: u32 = 5;
 const AT_LEAST: u32 = 10;
-/// How often all lines are gone through at a size: what else the machine does for some seconds is not one line's alone.
+/// How often all lines are gone through, each at all sizes in turn: what else the machine does for some seconds, or minutes, is neither one
+/// line's alone nor one size's.
 const ROUNDS: u32 = 5;
 
-/// The sizes that are filled, one after the other; ten times as many people have two hundred times as many rows.
+/// The sizes that are filled; a hundred times as many people have two hundred times as many rows.
 pub(crate) const SIZES: [Size; 4] = [
     Size { users: 10_000, rows: 100_000 },
     Size { users: 50_000, rows: 600_000 },
@@ -41,8 +43,8 @@ pub(crate) const QUICK_SIZES: [Size; 2] =
 /// Of the times of one request at one size; or why there is none.
 pub(crate) type Median = Result<Duration, String>;
 
-/// What came of it at the sizes so far.
-#[derive(Debug, Default)]
+/// What came of it.
+#[derive(Debug)]
 pub(crate) struct Growth {
     pub(crate) sizes: Vec<Size>,
     /// For each line and then each size.
@@ -52,30 +54,32 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// Measures every line on a stage.
-    pub(crate) fn look(&mut self, stage: &Stage, length: Duration) -> Outcome {
-        let size = stage.wanted.size;
-        note(&format!("{} people, {} rows: reads", size.users, size.rows));
-        stage.database.checkpoint()?;
-        let address = stage.server.address();
-        let somebody = size.users / 2;
-        let people = sign_in(address, &[fill::address(somebody), fill::address(fill::BUSIEST)])?;
-        let asked = lines::Asked { size, somebody, admin: &stage.admin, people: &people };
-        self.medians.resize_with(LINES.len(), Vec::new);
-        let mut rounds = vec![Vec::new(); LINES.len()];
+    /// Measures every line on stages of several sizes, the smallest first, for so long on each.
+    pub(crate) fn look(stages: &[Stage], length: Duration) -> Outcome<Self> {
+        let asked = stages.iter().map(Asked::on).collect::<Outcome<Vec<_>>>()?;
+        if let Some(stage) = stages.first() {
+            stage.database.checkpoint()?;
+        }
+        let mut rounds = vec![vec![Vec::new(); stages.len()]; LINES.len()];
+        let mut progress =
+            Progress::begin("reads, line by line".to_owned(), u64::from(ROUNDS) * LINES.len() as u64);
+        let mut looked_at = 0;
         for _ in 0..ROUNDS {
-            for (line, medians) in LINES.iter().zip(&mut rounds) {
-                let request = (line.request)(&asked);
-                let _not_counted = repeat(address, &request, WARM_UP, Duration::ZERO)?;
-                medians.push(repeat(address, &request, AT_LEAST, length / ROUNDS)?);
+            for (line, sizes) in LINES.iter().zip(&mut rounds) {
+                for ((stage, asked), medians) in stages.iter().zip(&asked).zip(sizes) {
+                    let request = (line.request)(asked);
+                    let address = stage.server.address();
+                    let _not_counted = repeat(address, &request, WARM_UP, Duration::ZERO)?;
+                    medians.push(repeat(address, &request, AT_LEAST, length / ROUNDS)?);
+                }
+                looked_at += 1;
+                progress.reached(looked_at);
             }
         }
-        for (medians, rounds) in self.medians.iter_mut().zip(rounds) {
-            medians.push(middle(rounds));
-        }
-        self.sizes.push(size);
-        self.disagreements.extend(crate::check::disagreements(stage)?);
-        Ok(())
+        let medians = rounds.into_iter().map(|sizes| sizes.into_iter().map(middle).collect()).collect();
+        let disagreements = stages.iter().map(check::disagreements).collect::<Outcome<Vec<_>>>()?.concat();
+        let sizes = stages.iter().map(|stage| stage.wanted.size).collect();
+        Ok(Self { sizes, medians, disagreements })
     }
 
     /// How much longer a line takes at the largest size than at the smallest.

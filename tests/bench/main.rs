@@ -57,6 +57,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use arguments::{Arguments, Part};
+use fill::Size;
 use growth::Growth;
 use measure::Plan;
 use paths::{admin, live, login, me, memory, refresh, start, storm, usage, usage_batch};
@@ -76,26 +77,26 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Outcome {
-    let mut postgres = Postgres::start(Arguments::folder())?;
+    let postgres = Postgres::start(Arguments::folder())?;
     let mut report = Report::default();
     let parts = arguments.parts();
     if !parts.is_empty() {
-        let stage = Stage::set(postgres, arguments.wanted())?;
+        let stage = Stage::set(&postgres, arguments.wanted())?;
         report.describe(&stage)?;
         for part in parts {
             measure_part(part, arguments.plan(), &stage, &mut report)?;
         }
         report.disagreements(check::disagreements(&stage)?);
-        postgres = stage.strike();
+        stage.strike()?;
     }
     if arguments.asks_for_growth() {
-        let mut growth = Growth::default();
-        for size in arguments.growth_sizes() {
-            let stage = Stage::set(postgres, Wanted { size: *size, ..arguments.wanted() })?;
-            report.describe(&stage)?;
-            growth.look(&stage, arguments.look())?;
-            postgres = stage.strike();
+        let wanted = |size: &Size| Wanted { size: *size, ..arguments.wanted() };
+        let stages = arguments.growth_sizes().iter().map(|size| Stage::set(&postgres, wanted(size)));
+        let stages = stages.collect::<Outcome<Vec<_>>>()?;
+        if let Some(largest) = stages.last() {
+            report.describe(largest)?;
         }
+        let growth = Growth::look(&stages, arguments.look())?;
         chart::write(&growth, &arguments.chart())?;
         report.growth(growth);
     }

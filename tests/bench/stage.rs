@@ -1,6 +1,7 @@
 //! A PostgreSQL of the run's own, a filled database, a server, and people who are signed in.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 use subtle_local_postgres::{Binaries, Cluster, Durability, Options, Stopped};
@@ -35,10 +36,12 @@ pub(crate) struct Wanted {
 }
 
 /// Dropped in this order.
-pub(crate) struct Stage {
+pub(crate) struct Stage<'a> {
     pub(crate) server: Server,
     pub(crate) database: Database,
-    pub(crate) postgres: Postgres,
+    pub(crate) postgres: &'a Postgres,
+    /// What the database is called.
+    name: String,
     pub(crate) wanted: Wanted,
     /// How other servers on the database are started.
     pub(crate) settings: Settings,
@@ -55,7 +58,7 @@ pub(crate) struct Postgres {
     pub(crate) folder: PathBuf,
     pub(crate) pid: i32,
     /// Numbers the databases.
-    made: u32,
+    made: AtomicU32,
 }
 
 impl Postgres {
@@ -81,27 +84,22 @@ impl Postgres {
         options.max_connections = MAX_CONNECTIONS;
         let cluster = Cluster::start(&options)?;
         interrupt::begun(cluster.pid());
-        Ok(Self { pid: cluster.pid(), cluster: Some(cluster), folder, made: 0 })
+        Ok(Self { pid: cluster.pid(), cluster: Some(cluster), folder, made: AtomicU32::new(0) })
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {
         self.cluster.as_ref().unwrap()
     }
 
-    /// A new database in the place of the one before.
-    fn next_database(&mut self) -> Outcome<String> {
-        let maintenance = Database::connect(&self.cluster().url("postgres"))?;
-        if self.made > 0 {
-            maintenance.run(&format!("DROP DATABASE bench{} WITH (FORCE)", self.made))?;
-        }
-        self.made += 1;
-        maintenance.run(&format!("CREATE DATABASE bench{}", self.made))?;
-        Ok(format!("bench{}", self.made))
+    /// Runs a statement outside of the databases that are measured.
+    fn maintain(&self, sql: &str) -> Outcome {
+        Database::connect(&self.cluster().url("postgres"))?.run(sql)
     }
 
-    /// The one that was made last.
-    pub(crate) fn database(&self) -> String {
-        format!("bench{}", self.made)
+    fn next_database(&self) -> Outcome<String> {
+        let name = format!("bench{}", self.made.fetch_add(1, Ordering::Relaxed));
+        self.maintain(&format!("CREATE DATABASE {name}"))?;
+        Ok(name)
     }
 }
 
@@ -112,12 +110,12 @@ impl Drop for Postgres {
     }
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Makes a database, fills it and starts a server on it.
-    pub(crate) fn set(mut postgres: Postgres, wanted: Wanted) -> Outcome<Self> {
+    pub(crate) fn set(postgres: &'a Postgres, wanted: Wanted) -> Outcome<Self> {
         let name = postgres.next_database()?;
         let url = postgres.cluster().url(&name);
-        let data = postgres.folder.join("data");
+        let data = postgres.folder.join(&name);
         note("migrations");
         server::run(&wanted.program, &url, &data, &["migrate", "--grant-to", ROLE])?;
         let database = Database::connect(&url)?;
@@ -129,12 +127,15 @@ impl Stage {
         let idle = memory(server.pid());
         let admin = sign_in(server.address(), &[fill::ADMIN.to_owned()])?;
         let admin = admin.into_iter().next().ok_or_else(|| Trouble::new("nobody is signed in"))?;
-        Ok(Self { server, database, postgres, wanted, settings, idle, admin })
+        Ok(Self { server, database, postgres, name, wanted, settings, idle, admin })
     }
 
-    /// Ends the server, and gives back where it ran.
-    pub(crate) fn strike(self) -> Postgres {
-        self.postgres
+    /// Ends the server and drops the database.
+    pub(crate) fn strike(self) -> Outcome {
+        let Self { server, database, postgres, name, .. } = self;
+        drop(server);
+        drop(database);
+        postgres.maintain(&format!("DROP DATABASE {name} WITH (FORCE)"))
     }
 
     pub(crate) fn meter(&self) -> Meter {
@@ -159,7 +160,7 @@ impl Stage {
 
     /// The database as the server's own role reaches it, without what is for the server's pool.
     pub(crate) fn url(&self) -> String {
-        as_role(&self.postgres.cluster().url(&self.postgres.database()))
+        as_role(&self.postgres.cluster().url(&self.name))
     }
 
     pub(crate) fn scratch(&self) -> &Path {

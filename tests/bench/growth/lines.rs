@@ -2,16 +2,18 @@
 
 use super::get;
 use crate::fill::{self, Size, person};
-use crate::people::Person;
+use crate::people::{Person, sign_in};
+use crate::stage::Stage;
+use crate::trouble::Outcome;
 
 /// What requests are made of.
 pub(crate) struct Asked<'a> {
-    pub(super) size: Size,
+    size: Size,
     /// The number of one of many.
-    pub(super) somebody: u64,
-    pub(super) admin: &'a Person,
+    somebody: u64,
+    admin: &'a Person,
     /// That one, and the busiest of all.
-    pub(super) people: &'a [Person],
+    people: Vec<Person>,
 }
 
 /// Where in the chart a line is.
@@ -69,7 +71,16 @@ pub(crate) const LINES: [Line; 17] = [
     one("quota of the busiest", 3, |asked| asked.by_busiest("/v1/me/quota")),
 ];
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Of who is on a stage.
+    pub(super) fn on(stage: &'a Stage) -> Outcome<Self> {
+        let size = stage.wanted.size;
+        let somebody = size.users / 2;
+        let emails = [somebody, fill::BUSIEST].map(fill::address);
+        let people = sign_in(stage.server.address(), &emails)?;
+        Ok(Self { size, somebody, admin: &stage.admin, people })
+    }
+
     fn by_admin(&self, path: &str) -> Vec<u8> {
         get(path, &self.admin.access)
     }
