@@ -4,6 +4,7 @@
 
 mod list;
 mod page;
+mod search;
 mod stats;
 
 use async_trait::async_trait;
@@ -18,7 +19,6 @@ use subtle_domain::directory::{UserCursor, UserPage, UserQuery, UserRow, UserSta
 use subtle_domain::ids::UserId;
 use subtle_domain::ports::{Directory, StoreError};
 
-use self::list::List;
 use self::page::Listed;
 use crate::pool::Database;
 use crate::prepared::Prepare;
@@ -53,8 +53,9 @@ impl PgDirectory {
 #[async_trait]
 impl Directory for PgDirectory {
     async fn page(&self, query: &UserQuery) -> Result<UserPage, StoreError> {
-        let list = List::of(query)?;
-        let (mut listed, total) = repeatable!(self.database, connection => list.read(connection))?;
+        let start = list::start(query)?;
+        let (mut listed, total) =
+            repeatable!(self.database, connection => list::read(query, &start, connection))?;
         let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
         let more = listed.len() > size;
         listed.truncate(size);

@@ -7,6 +7,7 @@ use subtle_domain::directory::{PageStart, UserCursor, UserQuery, UserSortKey};
 use subtle_domain::ports::StoreError;
 
 use super::page::{Key, Listed, Page, Place, Start, Total, Whom};
+use super::search::Search;
 use crate::prepared::Prepare;
 
 /// How many accounts are skipped one by one before it is worth a look where they lie; fewer where those between them are skipped too.
@@ -17,14 +18,14 @@ const FAR_AMONG_OTHERS: i64 = 100;
 const NEAR: [i64; 2] = [1_024, 16_384];
 
 /// A query: whom it is of, and where its page starts.
-pub(super) struct List<'a> {
+struct List<'a> {
     query: &'a UserQuery,
-    start: Start,
+    start: &'a Start,
     whom: Whom,
 }
 
 /// Where a query's page starts; a conflict if its cursor's key is no time where it ought to be one.
-fn start(query: &UserQuery) -> Result<Start, StoreError> {
+pub(super) fn start(query: &UserQuery) -> Result<Start, StoreError> {
     let UserCursor { key, id } = match &query.start {
         PageStart::Number(number) => {
             let before = i64::from(number.saturating_sub(1));
@@ -42,17 +43,24 @@ fn start(query: &UserQuery) -> Result<Start, StoreError> {
     Ok(Start { place: Place::Behind(key, id.to_string()), skip: 0 })
 }
 
-impl<'a> List<'a> {
-    /// Takes a query; a conflict as of [`start`].
-    pub(super) fn of(query: &'a UserQuery) -> Result<Self, StoreError> {
-        Ok(Self { query, start: start(query)?, whom: Whom::of(query) })
-    }
+/// The page's accounts, and one more if there is one; and how many there are on all pages.
+pub(super) async fn read(
+    query: &UserQuery,
+    start: &Start,
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<(Vec<Listed>, i64)> {
+    let search = match &query.search {
+        Some(text) => Some(Search::of(text, connection).await?),
+        None => None,
+    };
+    List { query, start, whom: Whom::of(query, search) }.read(connection).await
+}
 
-    /// The page's accounts, and one more if there is one; and how many there are on all pages.
-    pub(super) async fn read(&self, connection: &mut AsyncPgConnection) -> QueryResult<(Vec<Listed>, i64)> {
+impl List<'_> {
+    async fn read(&self, connection: &mut AsyncPgConnection) -> QueryResult<(Vec<Listed>, i64)> {
         // How many are found depends on what is looked for, and with it the best way to find them: so a search is planned each time.
         if self.whom.is_searched_for() {
-            let found = self.page(&self.start).load(connection).await?;
+            let found = self.page(self.start).load(connection).await?;
             return self.with_total(found, connection).await;
         }
         if self.is_far() {
@@ -67,7 +75,7 @@ impl<'a> List<'a> {
                 }
             }
         }
-        let found = self.page(&self.start).prepared().load(connection).await?;
+        let found = self.page(self.start).prepared().load(connection).await?;
         self.with_total(found, connection).await
     }
 

@@ -12,14 +12,14 @@ use subtle_domain::Timestamp;
 use subtle_domain::directory::{UserQuery, UserSort, UserSortKey};
 use subtle_domain::user::{Role, SubscriptionTier};
 
+use super::search::Search;
 use crate::user_row::UserRow;
 
 /// Whom a list is of, as conditions: ` AND …`.
 pub(super) struct Whom {
     tier: Option<&'static str>,
     role: Option<&'static str>,
-    /// What address or name is like.
-    pattern: Option<String>,
+    search: Option<Search>,
 }
 
 /// Where a page starts: so many behind a place.
@@ -69,16 +69,12 @@ pub(super) struct Listed {
 }
 
 impl Whom {
-    pub(super) fn of(query: &UserQuery) -> Self {
-        Self {
-            tier: query.tier.map(SubscriptionTier::as_str),
-            role: query.role.map(Role::as_str),
-            pattern: query.search.as_deref().map(containing),
-        }
+    pub(super) fn of(query: &UserQuery, search: Option<Search>) -> Self {
+        Self { tier: query.tier.map(SubscriptionTier::as_str), role: query.role.map(Role::as_str), search }
     }
 
     pub(super) fn is_searched_for(&self) -> bool {
-        self.pattern.is_some()
+        self.search.is_some()
     }
 
     pub(super) fn is_everybody(&self) -> bool {
@@ -95,12 +91,9 @@ impl QueryFragment<Pg> for Whom {
         if let Some(role) = self.role {
             out.push_sql(&format!(" AND role = '{role}'"));
         }
-        if let Some(pattern) = &self.pattern {
-            out.push_sql(" AND (lower(email) LIKE lower(");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql(") OR lower(full_name) LIKE lower(");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql("))");
+        if let Some(search) = &self.search {
+            out.push_sql(" AND ");
+            search.walk_ast(out.reborrow())?;
         }
         Ok(())
     }
@@ -300,30 +293,5 @@ impl Order {
         let direction = if descending { "DESC" } else { "ASC" };
         let id = if self.by_id { format!(", users.id {direction}") } else { String::new() };
         format!(" ORDER BY sort_key {direction}{id}")
-    }
-}
-
-/// The `LIKE` pattern of what contains `part`, each character of which stands for itself.
-fn containing(part: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in part.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_character_of_a_search_stands_for_itself() {
-        assert_eq!(containing("ada"), "%ada%");
-        assert_eq!(containing(""), "%%");
-        assert_eq!(containing(r"50%_\o/"), r"%50\%\_\\o/%");
     }
 }

@@ -4,7 +4,7 @@ use subtle_domain::directory::UserQuery;
 use subtle_domain::text::FullName;
 use subtle_domain::user::{Role, SubscriptionTier, User};
 
-use super::{all, directory, found, inhabitant, page, town};
+use super::{all, directory, found, ids, inhabitant, page, town};
 use crate::support::{Home, email, user};
 
 fn searching(part: &str) -> UserQuery {
@@ -67,6 +67,43 @@ async fn each_character_stands_for_itself() {
         ("'; DROP TABLE users; --", &[]),
     ] {
         assert_eq!(found(&home, searching(part)).await, ids, "{part}");
+    }
+}
+
+/// Of so many accounts in so many ranges a sample is taken, in which all share a domain and a name, and a part without these is looked up.
+#[tokio::test]
+async fn the_same_is_found_whatever_part_of_it_is_looked_up() {
+    let home = Home::new().await;
+    home.run(
+        "INSERT INTO users (id, email, full_name, password_hash, created_at)
+        SELECT 'p' || n, 'Person' || n * 7919 || '@example.com', 'Ada Lovelace ' || n * 7907, repeat('x', 60), now() - n * interval '1 hour'
+        FROM generate_series(1, 3000) AS n",
+    )
+    .await;
+    while home.value("SELECT cut_user_range(40, 4)").await == "t" {}
+    for part in [
+        "person7919000@example.com",
+        "PERSON7919000@Example.COM",
+        "erson79190@example.com",
+        "n7919@example.com",
+        "person7919000@example.org",
+        "Ada Lovelace 7907000",
+        "lovelace 79070",
+        "da lovelace 7",
+        "person7919@lovelace",
+    ] {
+        let expected = home
+            .first_column(&format!(
+                "SELECT id FROM users WHERE strpos(lower(email), lower('{part}')) > 0 OR strpos(lower(full_name), lower('{part}')) > 0"
+            ))
+            .await;
+        let query = searching(part);
+        let page = page(&directory(&home), &query).await;
+        assert_eq!(page.total, i64::try_from(expected.len()).unwrap(), "{part}");
+        for id in ids(&page.users) {
+            assert!(expected.contains(&id), "{part}: {id}");
+        }
+        assert_eq!(page.users.len(), expected.len().min(100), "{part}");
     }
 }
 
