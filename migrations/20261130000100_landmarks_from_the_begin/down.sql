@@ -1,8 +1,7 @@
 SET LOCAL lock_timeout = '5s';
 
-CREATE INDEX idx_user_range_counts_place ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id);
 DROP INDEX idx_user_range_counts_range;
-ALTER INDEX idx_user_range_counts_place RENAME TO idx_user_range_counts_range;
+CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id);
 
 CREATE OR REPLACE FUNCTION user_landmark(
     order_of TEXT, descending BOOLEAN, tier TEXT, in_role TEXT, skip BIGINT,

@@ -2,14 +2,13 @@
 -- who turn pages are, all wide ranges were passed and all narrow ones of the newest. It is sought from the list's begin now, and counts stand
 -- in the index beside the places that they are of, as the rows, where they came last, lie in another page each.
 --
--- Locks, for a moment: `user_range_counts`, and so who writes accounts and who turns far pages. Who runs the function while it is replaced
+-- Locks, for a moment: `user_range_counts`, and so who writes accounts and who lists them. Who runs the function while it is replaced
 -- goes on with the one that it began with; both find such a landmark.
 
 SET LOCAL lock_timeout = '5s';
 
-CREATE INDEX idx_user_range_counts_place ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id) INCLUDE (accounts);
 DROP INDEX idx_user_range_counts_range;
-ALTER INDEX idx_user_range_counts_place RENAME TO idx_user_range_counts_range;
+CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id) INCLUDE (accounts);
 
 -- Where in a list of accounts (`order_of`, of one tier and role or, where these are empty, of all) somebody who skips `skip` of them can
 -- begin to skip: `low_*` is the low end of a range; of a list that ascends the accounts at that end and above are still to come, of one that

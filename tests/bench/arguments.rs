@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// How long each measurement takes [default: 10; quick: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: Option<u64>,
-    /// Measures also how reads grow from 10,000 people to a million and from 100,000 rows to 20 million: a quarter of an hour, 15 GB of disk
+    /// Measures also how reads grow from 10,000 people to a million and from 100,000 rows to 20 million: a quarter of an hour, 20 GB of disk
     #[arg(long)]
     growth: bool,
     /// Draws that there, as SVG [default: bench/growth.svg in the target folder]

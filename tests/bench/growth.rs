@@ -27,7 +27,7 @@ const WARM_UP: u32 = 5;
 const AT_LEAST: u32 = 10;
 /// How often all lines are gone through, each at all sizes in turn: what else the machine does for some seconds, or minutes, is neither one
 /// line's alone nor one size's.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 9;
 
 /// The sizes that are filled; a hundred times as many people have two hundred times as many rows.
 pub(crate) const SIZES: [Size; 4] = [
@@ -61,8 +61,7 @@ impl Growth {
             stage.database.checkpoint()?;
         }
         let mut rounds = vec![vec![Vec::new(); stages.len()]; LINES.len()];
-        let mut progress =
-            Progress::begin("reads, line by line".to_owned(), u64::from(ROUNDS) * LINES.len() as u64);
+        let mut progress = Progress::begin("reads, line by line", u64::from(ROUNDS) * LINES.len() as u64);
         let mut looked_at = 0;
         for _ in 0..ROUNDS {
             for (line, sizes) in LINES.iter().zip(&mut rounds) {

@@ -125,6 +125,8 @@ fn bare(program: &Path, url: &str, data: &Path) -> Command {
     command.env("DATABASE_URL", url).env("SUBTLE_DATA_DIR", data);
     command.env("SUBTLE_SECRET", "a secret of the bench with 32 bytes or more");
     command.env("SUBTLE_LISTEN", "127.0.0.1:0").env("SUBTLE_RATE_LIMIT", "off");
+    // Who signs in at the begin of a run is asked for things until its end.
+    command.env("SUBTLE_ACCESS_TOKEN_TTL", "4h");
     command.env("SUBTLE_LOG_FORMAT", "json");
     command
 }

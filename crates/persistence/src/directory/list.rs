@@ -68,7 +68,7 @@ impl List<'_> {
                 let start = Start { place: Place::Landmark(near), skip: self.start.skip };
                 let found: Vec<Listed> = self.page(&start).prepared().load(connection).await?;
                 let (found, total) = self.with_total(found, connection).await?;
-                // All there, unless the list descends and nothing is cut off its begin yet, or more came into a range since it was cut.
+                // All there, unless more came into a range since it was cut, or the list descends by a text and nothing is cut off its begin.
                 let expected = (total - self.start.skip).clamp(0, i64::from(self.query.page_size) + 1);
                 if i64::try_from(found.len()).is_ok_and(|found| found == expected) {
                     return Ok((found, total));

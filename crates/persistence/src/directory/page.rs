@@ -220,10 +220,13 @@ impl QueryFragment<Pg> for Page<'_> {
             Place::Landmark(_) => out.push_sql("SELECT total FROM landmark"),
             Place::Begin | Place::Behind(..) => self.total.walk_ast(out.reborrow())?,
         }
+        // Not of the one behind the page, who may have more than all on it.
         out.push_sql(&format!(
             "), coalesce(activity, 0), coalesce(usage, 0)
-            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page)) ON user_id = users.id{by}"
+            FROM page AS users LEFT JOIN count_user_rows(ARRAY(SELECT id FROM page AS users{by} LIMIT (SELECT "
         ));
+        out.push_bind_param::<BigInt, _>(&self.size)?;
+        out.push_sql(&format!("))) ON user_id = users.id{by}"));
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -22,9 +22,9 @@ const SAMPLE: &str = "
             SELECT email, full_name FROM users WHERE deleted_at IS NULL AND (created_at, id) >= (low_time, low_id)
             ORDER BY created_at, id LIMIT 12
         ) AS near";
-/// In less than this there are no trigrams to choose from.
+/// Of less than this the sample would cost more than it spares.
 const SHORT: usize = 8;
-/// Fewer tell nothing; and of so few accounts all lists are short.
+/// Fewer accounts in the sample tell nothing: there are few, or their list was not cut yet.
 const FEW: usize = 64;
 /// What more than one of so many have is frequent.
 const RARE: usize = 50;
@@ -94,7 +94,7 @@ impl Pattern {
     }
 }
 
-impl diesel::query_builder::QueryFragment<Pg> for Search {
+impl QueryFragment<Pg> for Search {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(");
         self.address.push("email", &self.text, &mut out)?;

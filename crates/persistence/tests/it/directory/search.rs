@@ -81,6 +81,8 @@ async fn the_same_is_found_whatever_part_of_it_is_looked_up() {
     )
     .await;
     while home.value("SELECT cut_user_range(40, 4)").await == "t" {}
+    let ranges = home.value("SELECT count(*) FROM user_ranges WHERE sort = 'createdAt/wide'").await;
+    assert!(ranges.parse::<u32>().unwrap() >= 6, "too few for a sample: {ranges}");
     for part in [
         "person7919000@example.com",
         "PERSON7919000@Example.COM",
