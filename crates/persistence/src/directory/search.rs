@@ -17,10 +17,10 @@ use crate::prepared::Prepare;
 /// Some accounts from several places of the list.
 const SAMPLE: &str = "
     SELECT lower(email) AS address, lower(full_name) AS name
-    FROM (SELECT low_time, low_id FROM user_ranges WHERE sort = 'createdAt/wide' ORDER BY random() LIMIT 24) AS ranges,
+    FROM (SELECT low_time, low_id FROM user_ranges WHERE sort = 'createdAt/wide' ORDER BY random() LIMIT 12) AS ranges,
         LATERAL (
             SELECT email, full_name FROM users WHERE deleted_at IS NULL AND (created_at, id) >= (low_time, low_id)
-            ORDER BY created_at, id LIMIT 12
+            ORDER BY created_at, id LIMIT 24
         ) AS near";
 /// Of less than this the sample would cost more than it spares.
 const SHORT: usize = 8;
