@@ -25,8 +25,8 @@ CREATE TABLE user_ranges (
 );
 INSERT INTO user_ranges (sort) VALUES ('createdAt'), ('email'), ('fullName');
 
--- Each row tells its range, so that pages are found in this table alone. Accounts are counted by tier and role, and once more in rows whose
--- tier and role are empty: most pages are of all accounts, and those rows are few.
+-- Each row tells its range, so that pages are found in this table alone. Accounts are counted by tier and role, and once more in rows in which
+-- one or both are empty and stand for all: so whatever a page is of, its rows are few and follow each other.
 CREATE TABLE user_range_counts (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     sort TEXT NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE user_range_counts (
     low_id TEXT NOT NULL,
     subscription_tier TEXT NOT NULL,
     role TEXT NOT NULL,
-    accounts BIGINT NOT NULL
+    accounts INTEGER NOT NULL
 );
 CREATE INDEX idx_user_range_counts_range ON user_range_counts (sort, subscription_tier, role, low_time, low_text, low_id);
 
@@ -88,7 +88,7 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ());
+    GROUP BY range.sort, low_time, low_text, low_id, CUBE (subscription_tier, role);
     IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -98,6 +98,10 @@ $$ LANGUAGE plpgsql SECURITY DEFINER;
 
 CREATE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
 BEGIN
+    IF (OLD.id, OLD.created_at, OLD.email, OLD.full_name, OLD.subscription_tier, OLD.role, OLD.deleted_at)
+        IS NOT DISTINCT FROM (NEW.id, NEW.created_at, NEW.email, NEW.full_name, NEW.subscription_tier, NEW.role, NEW.deleted_at) THEN
+        RETURN NULL;
+    END IF;
     PERFORM hold_user_ranges();
     INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
     SELECT range.sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''), sum(accounts)
@@ -110,7 +114,7 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ())
+    GROUP BY range.sort, low_time, low_text, low_id, CUBE (subscription_tier, role)
     HAVING sum(accounts) <> 0;
     IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
@@ -140,7 +144,7 @@ BEGIN
         RETURN NULL;
     END IF;
     FOR whole IN
-        SELECT sort, low_time, low_text, low_id FROM user_range_counts WHERE subscription_tier = ''
+        SELECT sort, low_time, low_text, low_id FROM user_range_counts WHERE subscription_tier = '' AND role = ''
         GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 2 * size
         ORDER BY sum(accounts) DESC
     LOOP
@@ -150,9 +154,11 @@ BEGIN
             WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
         END CASE;
         IF whole.sort = 'createdAt' THEN
-            SELECT created_at::text, id INTO cut_key, cut_id FROM users
-            WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
-            ORDER BY created_at, id OFFSET size LIMIT 1;
+            -- Planned with its values: for any `size` PostgreSQL would sort all accounts.
+            EXECUTE 'SELECT created_at::text, id FROM users
+                WHERE deleted_at IS NULL AND (created_at, id) >= ($1, $2)
+                ORDER BY created_at, id OFFSET $3 LIMIT 1'
+            INTO cut_key, cut_id USING whole.low_time, whole.low_id, size;
         ELSE
             EXECUTE format(
                 'WITH near AS (
@@ -186,7 +192,7 @@ BEGIN
             SELECT coalesce(subscription_tier, '''') AS subscription_tier, coalesce(role, '''') AS role, count(*) AS accounts
             FROM users
             WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2.low_id) AND (%1$s, id) < ($3::%2$s, $4.low_id)
-            GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+            GROUP BY CUBE (users.subscription_tier, users.role)
         ), gone AS (
             DELETE FROM user_range_counts
             WHERE (sort, low_time, low_text, low_id) = ($2.sort, $2.low_time, $2.low_text, $2.low_id)
@@ -226,7 +232,7 @@ BEGIN
     FROM user_ranges, (
         SELECT coalesce(subscription_tier, '') AS subscription_tier, coalesce(role, '') AS role, count(*) AS accounts
         FROM users WHERE deleted_at IS NULL
-        GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+        GROUP BY CUBE (users.subscription_tier, users.role)
     ) AS there;
 END;
 $$ LANGUAGE plpgsql;
@@ -248,8 +254,5 @@ CREATE TRIGGER place_new_users AFTER INSERT ON users
     REFERENCING NEW TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION place_users();
 CREATE TRIGGER place_gone_users AFTER DELETE ON users
     REFERENCING OLD TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION place_users();
-CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW
-    WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.created_at <> NEW.created_at OR OLD.id <> NEW.id
-        OR OLD.email <> NEW.email OR OLD.full_name IS DISTINCT FROM NEW.full_name
-        OR OLD.subscription_tier <> NEW.subscription_tier OR OLD.role <> NEW.role)
-    EXECUTE FUNCTION place_changed_user();
+-- Its conditions are in its function: a column that is named here could have no other type until the trigger is gone.
+CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION place_changed_user();

@@ -7,7 +7,7 @@ SELECT sort, low_time, low_text, low_id, subscription_tier, role, sum(accounts) 
     FROM user_ranges, (
         SELECT coalesce(subscription_tier, '') AS subscription_tier, coalesce(role, '') AS role, count(*) AS accounts
         FROM users WHERE deleted_at IS NULL
-        GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+        GROUP BY CUBE (users.subscription_tier, users.role)
     ) AS there
     UNION ALL
     SELECT sort, low_time, low_text, low_id, subscription_tier, role, -accounts FROM user_range_counts

@@ -1,19 +1,16 @@
 SET LOCAL lock_timeout = '5s';
 
 LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
-DO $$ BEGIN PERFORM pg_advisory_xact_lock('user_ranges'::regclass::oid::bigint); END; $$;
 
 DROP FUNCTION cut_user_range(INTEGER, INTEGER);
 DROP FUNCTION part_user_range(user_ranges, user_ranges);
 DROP FUNCTION user_landmark(TEXT, BOOLEAN, TEXT, TEXT, BIGINT);
 DROP FUNCTION user_range_cut(user_ranges, BIGINT);
 DROP FUNCTION user_range_after(user_ranges);
-DROP FUNCTION place_in_wide_ranges(user_range_counts[], DOUBLE PRECISION);
+DROP FUNCTION place_in_wide_ranges(user_range_counts[]);
 DROP FUNCTION fold_user_range_counts(user_ranges[]);
 
 DELETE FROM user_range_counts WHERE sort LIKE '%/wide';
-DELETE FROM user_range_counts WHERE (subscription_tier = '') <> (role = '');
-ALTER TABLE user_range_counts ALTER COLUMN accounts TYPE BIGINT;
 DELETE FROM user_ranges WHERE sort LIKE '%/wide';
 DROP INDEX idx_user_range_counts_rows;
 ALTER TABLE user_ranges DROP CONSTRAINT user_ranges_sort_check;
@@ -54,7 +51,7 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ());
+    GROUP BY range.sort, low_time, low_text, low_id, CUBE (subscription_tier, role);
     IF random() < 0.01 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
     END IF;
@@ -64,6 +61,10 @@ $$ LANGUAGE plpgsql SECURITY DEFINER;
 
 CREATE OR REPLACE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
 BEGIN
+    IF (OLD.id, OLD.created_at, OLD.email, OLD.full_name, OLD.subscription_tier, OLD.role, OLD.deleted_at)
+        IS NOT DISTINCT FROM (NEW.id, NEW.created_at, NEW.email, NEW.full_name, NEW.subscription_tier, NEW.role, NEW.deleted_at) THEN
+        RETURN NULL;
+    END IF;
     PERFORM hold_user_ranges();
     INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
     SELECT range.sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''), sum(accounts)
@@ -76,7 +77,7 @@ BEGIN
         ('fullName', '-infinity', left(coalesce(lower(full_name), ''), 200))
     ) AS place (sort, time, text), user_range_at(place.sort, place.time, place.text, rows.id) AS range
     WHERE deleted_at IS NULL
-    GROUP BY range.sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier, role), ())
+    GROUP BY range.sort, low_time, low_text, low_id, CUBE (subscription_tier, role)
     HAVING sum(accounts) <> 0;
     IF random() < 0.001 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts();
@@ -103,7 +104,7 @@ BEGIN
         RETURN NULL;
     END IF;
     FOR whole IN
-        SELECT sort, low_time, low_text, low_id FROM user_range_counts WHERE subscription_tier = ''
+        SELECT sort, low_time, low_text, low_id FROM user_range_counts WHERE subscription_tier = '' AND role = ''
         GROUP BY sort, low_time, low_text, low_id HAVING sum(accounts) > 2 * size
         ORDER BY sum(accounts) DESC
     LOOP
@@ -113,9 +114,11 @@ BEGIN
             WHEN 'fullName' THEN key := 'left(coalesce(lower(full_name), ''''), 200)'; key_type := 'text'; low := whole.low_text;
         END CASE;
         IF whole.sort = 'createdAt' THEN
-            SELECT created_at::text, id INTO cut_key, cut_id FROM users
-            WHERE deleted_at IS NULL AND (created_at, id) >= (whole.low_time, whole.low_id)
-            ORDER BY created_at, id OFFSET size LIMIT 1;
+            -- Planned with its values: for any `size` PostgreSQL would sort all accounts.
+            EXECUTE 'SELECT created_at::text, id FROM users
+                WHERE deleted_at IS NULL AND (created_at, id) >= ($1, $2)
+                ORDER BY created_at, id OFFSET $3 LIMIT 1'
+            INTO cut_key, cut_id USING whole.low_time, whole.low_id, size;
         ELSE
             EXECUTE format(
                 'WITH near AS (
@@ -149,7 +152,7 @@ BEGIN
             SELECT coalesce(subscription_tier, '''') AS subscription_tier, coalesce(role, '''') AS role, count(*) AS accounts
             FROM users
             WHERE deleted_at IS NULL AND (%1$s, id) >= ($1::%2$s, $2.low_id) AND (%1$s, id) < ($3::%2$s, $4.low_id)
-            GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+            GROUP BY CUBE (users.subscription_tier, users.role)
         ), gone AS (
             DELETE FROM user_range_counts
             WHERE (sort, low_time, low_text, low_id) = ($2.sort, $2.low_time, $2.low_text, $2.low_id)
@@ -187,17 +190,10 @@ BEGIN
     FROM user_ranges, (
         SELECT coalesce(subscription_tier, '') AS subscription_tier, coalesce(role, '') AS role, count(*) AS accounts
         FROM users WHERE deleted_at IS NULL
-        GROUP BY GROUPING SETS ((users.subscription_tier, users.role), ())
+        GROUP BY CUBE (users.subscription_tier, users.role)
     ) AS there;
 END;
 $$ LANGUAGE plpgsql;
-
-DROP TRIGGER place_changed_users ON users;
-CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW
-    WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.created_at <> NEW.created_at OR OLD.id <> NEW.id
-        OR OLD.email <> NEW.email OR OLD.full_name IS DISTINCT FROM NEW.full_name
-        OR OLD.subscription_tier <> NEW.subscription_tier OR OLD.role <> NEW.role)
-    EXECUTE FUNCTION place_changed_user();
 
 DO $$
 DECLARE

@@ -6,27 +6,11 @@
 -- A wide range begins where a narrow one does. Narrow ones are only ever cut, so it stays so, and what a wide one has is the sum of its
 -- narrow ones: no wide range is ever counted from accounts.
 --
--- Locks, for a moment: `users`, against writing, for who writes accounts while the triggers change would not be counted in both widths;
--- `user_ranges` and `user_range_counts`. It waits for who cuts ranges. Who sees the ranges as they were before fails as after a cut (40001).
+-- Locks: `users`, against writing, for a moment: who writes accounts while the triggers change would not be counted in both widths.
 
 SET LOCAL lock_timeout = '5s';
 
 LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
-DO $$ BEGIN PERFORM pg_advisory_xact_lock('user_ranges'::regclass::oid::bigint); END; $$;
-UPDATE user_ranges SET low_id = low_id WHERE (low_time, low_text, low_id) = ('-infinity', '', '');
-
--- No range has more accounts than an INTEGER counts.
-ALTER TABLE user_range_counts ALTER COLUMN accounts TYPE INTEGER;
-
--- Counts of one tier with all roles, and of one role with all tiers, so that whatever a page is of, its rows are few and follow each other.
-DELETE FROM user_range_counts WHERE subscription_tier = '' OR role = '';
-INSERT INTO user_range_counts (sort, low_time, low_text, low_id, subscription_tier, role, accounts)
-SELECT sort, low_time, low_text, low_id, coalesce(subscription_tier, ''), coalesce(role, ''), sum(accounts) FROM user_range_counts
-GROUP BY sort, low_time, low_text, low_id, GROUPING SETS ((subscription_tier), (role), ()) HAVING sum(accounts) <> 0;
-
--- Its conditions are in its function: a column that is named here could have no other type until the trigger is gone.
-DROP TRIGGER place_changed_users ON users;
-CREATE TRIGGER place_changed_users AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION place_changed_user();
 
 ALTER TABLE user_ranges DROP CONSTRAINT user_ranges_sort_check;
 ALTER TABLE user_ranges ADD CONSTRAINT user_ranges_sort_check
@@ -71,8 +55,8 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;
 
--- Adds to the wide ranges what was placed in narrow ones, and folds both now and then: by that chance.
-CREATE FUNCTION place_in_wide_ranges(placed user_range_counts[], chance DOUBLE PRECISION) RETURNS VOID AS $$
+-- Adds to the wide ranges what was placed in narrow ones, and folds both now and then.
+CREATE FUNCTION place_in_wide_ranges(placed user_range_counts[]) RETURNS VOID AS $$
 DECLARE
     touched user_ranges[];
 BEGIN
@@ -90,7 +74,7 @@ BEGIN
     SELECT array_agg(DISTINCT range) INTO touched
     FROM both_widths, LATERAL (VALUES (wide), (ROW((narrow).sort, (narrow).low_time, (narrow).low_text, (narrow).low_id)::user_ranges))
         AS each (range);
-    IF random() < chance AND current_setting('transaction_isolation') = 'read committed' THEN
+    IF random() < 0.0625 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM fold_user_range_counts(touched);
     END IF;
 END;
@@ -116,14 +100,11 @@ BEGIN
         RETURNING user_range_counts
     )
     SELECT array_agg(user_range_counts) INTO placed FROM narrow;
-    IF placed IS NOT NULL THEN
-        PERFORM place_in_wide_ranges(placed, 0.0625);
-    END IF;
+    PERFORM place_in_wide_ranges(placed);
     RETURN NULL;
 END;
 $$ LANGUAGE plpgsql SECURITY DEFINER;
 
--- Once for each row: what one statement changes many of is folded too seldom for it to read its own rows again and again.
 CREATE OR REPLACE FUNCTION place_changed_user() RETURNS TRIGGER AS $$
 DECLARE
     placed user_range_counts[];
@@ -151,7 +132,7 @@ BEGIN
     )
     SELECT array_agg(user_range_counts) INTO placed FROM narrow;
     IF placed IS NOT NULL THEN
-        PERFORM place_in_wide_ranges(placed, 0.001);
+        PERFORM place_in_wide_ranges(placed);
     END IF;
     RETURN NULL;
 END;
@@ -314,8 +295,8 @@ END;
 $$ LANGUAGE plpgsql;
 
 -- Cuts up to sixteen ranges of about `size` accounts off a narrow range that has more than twice as many, or, if there is none, ranges
--- of about `narrow` times as many off a wide one. If there is none of either, or nowhere to cut it, it folds what has piled up, and says
--- false. NULL if somebody is counting. What is counted must be what others have committed until the lock was had: hence READ COMMITTED only.
+-- of about `narrow` times as many off a wide one. False if there is none of either, or nowhere to cut it; NULL if somebody is
+-- counting. What is counted must be what others have committed until the lock was had: hence READ COMMITTED only.
 DROP FUNCTION cut_user_range(INTEGER);
 CREATE FUNCTION cut_user_range(size INTEGER, narrow INTEGER DEFAULT 64) RETURNS BOOLEAN AS $$
 DECLARE
@@ -357,10 +338,6 @@ BEGIN
         EXIT WHEN cuts > 0;
     END LOOP;
     IF cuts = 0 THEN
-        PERFORM fold_user_range_counts(ARRAY(
-            SELECT ROW(sort, low_time, low_text, low_id)::user_ranges FROM user_range_counts
-            GROUP BY sort, low_time, low_text, low_id HAVING count(*) > 64
-        ));
         RETURN false;
     END IF;
     -- Who holds the ranges as they were before must not count by them.
@@ -390,11 +367,10 @@ DO $$
 DECLARE
     signature TEXT;
 BEGIN
-    FOREACH signature IN ARRAY ARRAY['hold_user_ranges()', 'place_in_wide_ranges(user_range_counts[], double precision)',
-        'place_users()', 'place_changed_user()'] LOOP
+    FOREACH signature IN ARRAY ARRAY['hold_user_ranges()', 'fold_user_range_counts(user_ranges[])',
+        'place_in_wide_ranges(user_range_counts[])', 'place_users()', 'place_changed_user()'] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', signature, current_schema());
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
     END LOOP;
-    EXECUTE format('ALTER FUNCTION fold_user_range_counts(user_ranges[]) SET search_path = %I, pg_temp', current_schema());
 END;
 $$;

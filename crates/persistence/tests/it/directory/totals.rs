@@ -206,6 +206,8 @@ async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
     let active = |id: &str| format!("INSERT INTO user_activity (user_id, action) VALUES ('{id}', 'x')");
     for step in [
         include_str!("../../../../../migrations/20261129000200_active_users/down.sql"),
+        include_str!("../../../../../migrations/20261130000100_landmarks_from_the_begin/down.sql"),
+        include_str!("../../../../../migrations/20261130000050_counts_of_ranges_corrected/down.sql"),
         include_str!("../../../../../migrations/20261130000000_wide_user_ranges/down.sql"),
         include_str!("../../../../../migrations/20261129000000_user_ranges/down.sql"),
         include_str!("../../../../../migrations/20261128001000_kept_counts/down.sql"),
@@ -229,6 +231,8 @@ async fn what_was_there_is_counted_beside_what_comes_meanwhile() {
         include_str!("../../../../../migrations/20261129000100_ranges_of_what_was_there/up.sql"),
         include_str!("../../../../../migrations/20261129000300_active_users_of_today/up.sql"),
         include_str!("../../../../../migrations/20261130000000_wide_user_ranges/up.sql"),
+        include_str!("../../../../../migrations/20261130000050_counts_of_ranges_corrected/up.sql"),
+        include_str!("../../../../../migrations/20261130000100_landmarks_from_the_begin/up.sql"),
     ] {
         home.run(step).await;
     }
